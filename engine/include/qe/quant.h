@@ -1,0 +1,28 @@
+// QuantParams: how a value's integers stand for real numbers, real = scale * (q - zero_point).
+// One annotation is the single truth from which kernels, files and exports are rendered.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <qe/dtype.h>
+
+namespace qe {
+
+enum class Granularity : std::uint8_t {
+  kTensor,   // one scale
+  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row)
+  kToken,    // one scale for each row of activations, found while running (dynamic)
+};
+
+struct QuantParams {
+  DType storage = DType::kI8;  // kI8 or kU8
+  Granularity granularity = Granularity::kTensor;
+  // Dynamic activations: symmetric, scale = absmax / 127 of each row, stored as u8 with zero point
+  // 128; `scale` and `zero_point` are then empty.
+  bool dynamic = false;
+  std::vector<float> scale;              // 1 or channels
+  std::vector<std::int32_t> zero_point;  // same length as scale, or empty for all zero
+};
+
+}  // namespace qe
