@@ -1,0 +1,85 @@
+// Plan: an immutable compiled program: steps, packed weights, and one arena laid out in advance.
+// Built for a capacity of tokens and sequences; runs take the actual counts. Shareable between
+// threads and sessions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <qe/isa.h>
+#include <qe/model.h>
+
+namespace qe {
+
+struct CompileOptions {
+  int max_tokens = 512;    // capacity of one run, all sequences together
+  int max_sequences = 32;  // capacity of one run
+  int threads = 1;         // threads used to convert and pack weights
+  Isa isa = default_isa();
+  // Gives back the file pages of each weight once it is packed (the model can then not be compiled
+  // again without reading them anew, which the mapping does by itself).
+  bool release_source = true;
+};
+
+struct ArenaBuffer {
+  std::string value;  // the graph value it holds, or a scratch's purpose
+  DType dtype;
+  std::int64_t rows;  // at capacity
+  std::int64_t row_elements;
+  std::size_t bytes;
+  std::size_t offset;
+  int first_step;  // alive from .. to, inclusive
+  int last_step;
+};
+
+struct StepInfo {
+  std::string name;
+  std::string kernel;  // "gemm u8s8 gelu_erf -> f32", ...
+  std::int64_t macs_per_token;
+  std::size_t weight_bytes;
+};
+
+struct PassTrace {
+  std::string name;
+  std::size_t nodes_before;
+  std::size_t nodes_after;
+  std::string graph;  // dump after the pass
+};
+
+class Plan {
+ public:
+  // Runs the passes in their one order and lowers the result. `model` is consumed. Throws
+  // GraphError, UnsupportedError, ResourceError.
+  static std::shared_ptr<const Plan> compile(Model model, const CompileOptions& options);
+  ~Plan();
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  int max_tokens() const;
+  int max_sequences() const;
+  int label_count() const;
+  Isa isa() const;
+  bool integer() const;  // every matrix product runs in integers
+  std::size_t arena_bytes() const;
+  std::size_t weight_bytes() const;  // resident, packed
+  const std::vector<ArenaBuffer>& buffers() const;
+  const std::vector<StepInfo>& steps() const;
+  const std::vector<PassTrace>& passes() const;  // names and node counts; text only if traced
+  std::int64_t macs(int tokens_per_sequence, int sequences) const;  // multiply-adds of one run
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Plan(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+// The graph before and after every pass, for inspection.
+std::vector<PassTrace> trace_passes(const Model& model);
+
+}  // namespace qe

@@ -1,0 +1,69 @@
+// The shortest way in: a model directory to answers. Wraps loading, tokenizing, planning and
+// running; every part is also public by itself.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qe/isa.h>
+#include <qe/model.h>
+#include <qe/tokenizer.h>
+
+namespace qe {
+
+struct TextClassifierOptions {
+  int threads = 1;
+  int max_length = 0;      // tokens a text is cut to; 0: what the directory says
+  int max_tokens = 0;      // tokens of one run; 0: max(1024, max_length)
+  int max_sequences = 32;  // texts of one run
+  Isa isa = default_isa();
+  bool use_mmap = true;
+  bool pin_threads = false;
+};
+
+struct TextInput {
+  std::string_view text;
+  std::optional<std::string_view> pair;
+};
+
+struct Classification {
+  int label = 0;                     // index of the best label
+  std::vector<float> logits;         // by label
+  std::vector<float> probabilities;  // softmax, or a sigmoid each for multi-label models
+  int tokens = 0;
+  bool truncated = false;
+};
+
+class TextClassifier {
+ public:
+  // Throws LoadError, UnsupportedError, IoError, ResourceError.
+  static TextClassifier open(const std::filesystem::path& directory,
+                             const TextClassifierOptions& options = {});
+  ~TextClassifier();
+  TextClassifier(TextClassifier&&) noexcept;
+  TextClassifier& operator=(TextClassifier&&) noexcept;
+
+  Classification classify(std::string_view text);
+  // In the order given; runs hold as many texts as the capacity allows. A text that is not UTF-8
+  // throws DataError.
+  std::vector<Classification> classify(std::span<const TextInput> inputs);
+
+  const std::vector<std::string>& labels() const;
+  ProblemType problem() const;
+  const Tokenizer& tokenizer() const;
+  int max_length() const;
+  const class Plan& plan() const;
+  const Model& model() const;  // graph and metadata; its weights are packed away in the plan
+
+ private:
+  struct Impl;
+  explicit TextClassifier(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qe
