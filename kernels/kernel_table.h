@@ -76,15 +76,18 @@ struct GemmArgs {
   float out_zero_point;
 };
 
-// Dynamic quantization of each row: absmax over cols; scale = absmax / 127, inv = 127 / absmax,
-// both 0 if absmax < 2^-100; q = round_half_even(fma(x, inv, 128)).
+// Quantization of each row. Dynamic (scale set): absmax over cols; scale = absmax / 127,
+// inv = 127 / absmax, both 0 if absmax < 2^-100; q = round_half_even(fma(x, inv, 128)).
+// Static (scale null): q = round_half_even(clamp(fma(x, inv_scale, zero_point), 0, 255)), NaN -> 0.
 struct QuantizeRowsArgs {
   const float* x;
   std::ptrdiff_t ldx;
   int rows, cols;
   std::uint8_t* q;
   std::ptrdiff_t ldq;
-  float* scale;  // [rows]
+  float* scale;  // [rows] or null
+  float inv_scale;
+  float zero_point;
 };
 
 // Layer normalization of each row, then quantization (Ba et al. 2016; ONNX LayerNormalization):

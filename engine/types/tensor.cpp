@@ -53,22 +53,43 @@ float bfloat_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
-template <typename T, typename Convert>
-std::vector<float> convert_all(const Tensor& tensor, Convert convert) {
-  std::vector<float> out(static_cast<std::size_t>(tensor.size()));
-  const std::byte* source = tensor.bytes.data();
-  for (float& value : out) {
-    T element;
-    std::memcpy(&element, source, sizeof(T));
-    source += sizeof(T);
-    value = convert(element);
+// Calls visit(element as float, index) for `count` elements from `first`. False if the type has no
+// conversion.
+template <typename Visit>
+bool for_each_float(const Tensor& tensor, std::int64_t first, std::int64_t count,
+                    const Visit& visit) {
+  const auto scan = [&]<typename T>(T, const auto& convert) {
+    const std::byte* source = tensor.bytes.data() + static_cast<std::size_t>(first) * sizeof(T);
+    for (std::int64_t i = 0; i < count; ++i, source += sizeof(T)) {
+      T element;
+      std::memcpy(&element, source, sizeof(T));
+      visit(convert(element), static_cast<std::size_t>(i));
+    }
+    return true;
+  };
+  const auto cast = [](auto x) { return static_cast<float>(x); };
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return scan(float{}, cast);
+    case DType::kF64:
+      return scan(double{}, cast);
+    case DType::kF16:
+      return scan(std::uint16_t{}, half_to_float);
+    case DType::kBF16:
+      return scan(std::uint16_t{}, bfloat_to_float);
+    case DType::kI8:
+      return scan(std::int8_t{}, cast);
+    case DType::kU8:
+      return scan(std::uint8_t{}, cast);
+    case DType::kI16:
+      return scan(std::int16_t{}, cast);
+    case DType::kU16:
+      return scan(std::uint16_t{}, cast);
+    case DType::kI32:
+      return scan(std::int32_t{}, cast);
+    default:
+      return false;
   }
-  return out;
-}
-
-template <typename T>
-std::vector<float> cast_all(const Tensor& tensor) {
-  return convert_all<T>(tensor, [](T x) { return static_cast<float>(x); });
 }
 
 }  // namespace
@@ -131,31 +152,23 @@ template Tensor make_tensor(Shape, std::vector<std::int32_t>);
 template Tensor make_tensor(Shape, std::vector<std::int64_t>);
 
 std::vector<float> to_float(const Tensor& tensor, const std::string& what) {
-  switch (tensor.dtype) {
-    case DType::kF32:
-      return cast_all<float>(tensor);
-    case DType::kF64:
-      return cast_all<double>(tensor);
-    case DType::kF16:
-      return convert_all<std::uint16_t>(tensor, half_to_float);
-    case DType::kBF16:
-      return convert_all<std::uint16_t>(tensor, bfloat_to_float);
-    case DType::kI8:
-      return cast_all<std::int8_t>(tensor);
-    case DType::kU8:
-      return cast_all<std::uint8_t>(tensor);
-    case DType::kI16:
-      return cast_all<std::int16_t>(tensor);
-    case DType::kU16:
-      return cast_all<std::uint16_t>(tensor);
-    case DType::kI32:
-      return cast_all<std::int32_t>(tensor);
-    default:
-      throw UnsupportedError({.problem = "no conversion to float for this element type",
-                              .name = what,
-                              .expected = "F16, BF16, F32 or F64",
-                              .actual = std::string(name(tensor.dtype))});
+  std::vector<float> out(static_cast<std::size_t>(tensor.size()));
+  const bool converted =
+      for_each_float(tensor, 0, tensor.size(), [&](float value, std::size_t i) { out[i] = value; });
+  if (!converted) {
+    throw UnsupportedError({.problem = "no conversion to float for this element type",
+                            .name = what,
+                            .expected = "F16, BF16, F32, F64 or integers up to 32 bits",
+                            .actual = std::string(name(tensor.dtype))});
   }
+  return out;
+}
+
+void add_row_to(const Tensor& tensor, std::int64_t row, float scale,
+                std::span<float> out) noexcept {
+  const auto width = static_cast<std::int64_t>(out.size());
+  for_each_float(tensor, row * width, width,
+                 [&](float value, std::size_t i) { out[i] += scale * value; });
 }
 
 }  // namespace qe

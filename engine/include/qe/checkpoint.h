@@ -20,10 +20,11 @@ struct StoredTensor {
   std::string file;                  // where it came from, for messages
 };
 
-// How a module's activations are quantized, as its directory declares it.
+// How a module's activations are quantized, as its directory declares it; always as kU8 (files that
+// hold s8 zero points have 128 added on loading).
 struct ActivationQuant {
   std::optional<QuantParams> input;   // the module's input: dynamic per token, or static
-  std::optional<QuantParams> output;  // static only: the module's output (query, key, value)
+  std::optional<QuantParams> output;  // static only: the output (query, key, value), zero point 128
 };
 
 struct Checkpoint {

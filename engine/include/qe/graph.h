@@ -28,7 +28,9 @@ struct Value {
   Shape shape;
   DType dtype = DType::kF32;
   std::optional<QuantParams> quant;
-  std::optional<Tensor> constant;  // weights
+  // Weights: one tensor, or several stacked along dimension 0 (passes fuse without copying). Empty
+  // for activations.
+  std::vector<Tensor> constant;
 };
 
 enum class ActivationKind : std::uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kTanh };
@@ -50,10 +52,16 @@ struct ActivationOp {
 };
 // y = a + b.
 struct AddOp {};
-// softmax(Q K^T / sqrt(d)) V within each sequence. Inputs q, k, v, or after fusion one [tokens, 3
-// h].
+// softmax(Q K^T / sqrt(d)) V within each sequence. Inputs q, k, v: columns [column, column + width)
+// of those values, which may be one and the same after fusion. q may have one row a sequence (the
+// first token's) instead of one a token.
 struct AttentionOp {
   int heads = 1;
+  std::int64_t width = 0;  // heads * head size
+  std::int64_t q_column = 0;
+  std::int64_t k_column = 0;
+  std::int64_t v_column = 0;
+  bool integer = false;  // products in integers: inputs are quantized by the kernel or are bytes
 };
 // The first token of each sequence: [tokens, h] -> [sequences, h].
 struct SelectFirstOp {};
@@ -79,6 +87,8 @@ struct Graph {
   ValueId output = kNoValue;
 
   ValueId add_value(Value value);
+  // Adds a node with one new output value of the given name and shape.
+  ValueId add_node(std::string name, Op op, std::vector<ValueId> inputs, Shape shape);
   const Value& value(ValueId id) const;
   Value& value(ValueId id);
 };

@@ -38,9 +38,11 @@ struct ArenaBuffer {
 
 struct StepInfo {
   std::string name;
-  std::string kernel;  // "gemm u8s8 gelu_erf -> f32", ...
-  std::int64_t macs_per_token;
-  std::size_t weight_bytes;
+  std::string kernel;                // "gemm u8s8 gelu_erf -> f32", ...
+  std::int64_t macs_per_row = 0;     // of the step's rows (tokens or sequences)
+  bool per_sequence = false;         // its rows are sequences
+  std::int64_t attention_width = 0;  // attention: heads * head size, else 0
+  std::size_t weight_bytes = 0;
 };
 
 struct PassTrace {

@@ -18,10 +18,17 @@ namespace qe {
 
 enum class ActivationScheme : std::uint8_t { kDynamic, kStatic };
 enum class WeightObserver : std::uint8_t { kAbsMax, kMse };
+enum class RangeObserver : std::uint8_t {
+  kMinMax,
+  kPercentile,  // the range that holds all but 1 in 10,000 values
+  kMse,         // the clipping of least squared error
+};
 
 struct QuantizeOptions {
   ActivationScheme activations = ActivationScheme::kDynamic;
   WeightObserver weights = WeightObserver::kMse;
+  RangeObserver ranges = RangeObserver::kMse;  // static activations
+  int threads = 1;
 };
 
 // What quantizing one tensor did.
@@ -33,12 +40,33 @@ struct TensorReport {
   double sqnr_db;  // 10 log10(sum x^2 / sum (x - q(x))^2)
 };
 
-// Range of each activation that a static model needs, by graph value; a histogram of constant size.
-struct ActivationRange {
+struct Range {
   float minimum;
   float maximum;
 };
-using Calibration = std::map<std::string, ActivationRange>;
+
+// Counts of an activation's values in a fixed set of bins (sign, binary exponent, seven bits of
+// mantissa), so that no range need be known in advance, memory is constant, and merging is exact in
+// any order.
+class Histogram {
+ public:
+  Histogram();
+  void add(std::span<const float> values);
+  void merge(const Histogram& other);
+  std::uint64_t count() const { return count_; }
+  // Always holds zero. kMse weighs clipping against the step of an 8-bit grid; `symmetric` makes
+  // minimum = -maximum.
+  Range range(RangeObserver observer, bool symmetric) const;
+
+ private:
+  std::vector<std::uint64_t> bins_;  // ascending by value
+  std::uint64_t count_ = 0;
+  float minimum_ = 0;
+  float maximum_ = 0;
+};
+
+// By graph value.
+using Calibration = std::map<std::string, Histogram>;
 
 struct CalibrationText {
   std::vector<std::int32_t> ids;

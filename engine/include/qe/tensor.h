@@ -44,4 +44,8 @@ Tensor make_tensor(Shape shape, std::vector<T> values);
 // Throws UnsupportedError naming `what` for any other dtype.
 std::vector<float> to_float(const Tensor& tensor, const std::string& what);
 
+// out[i] += scale * row[i] for row `row` of a [rows, out.size()] tensor of a type that to_float
+// accepts; other types add nothing. The caller has checked the row number.
+void add_row_to(const Tensor& tensor, std::int64_t row, float scale, std::span<float> out) noexcept;
+
 }  // namespace qe

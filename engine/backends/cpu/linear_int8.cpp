@@ -1,0 +1,201 @@
+// Linear layers in integers: u8 activations times packed s8 weights, everything else in the
+// epilogue. Zero points fold into the accumulators' start, scales into one multiplier a column, a
+// static output's scale into multiplier and bias.
+#include <algorithm>
+#include <vector>
+
+#include "engine/backends/cpu/lower.h"
+#include "engine/backends/cpu/split.h"
+
+#include <qe/error.h>
+
+namespace qe::cpu {
+namespace {
+
+using kernels::kColumnGroup;
+using kernels::kPanelWidth;
+using kernels::round_up;
+
+class LinearInt8Step : public Step {
+ public:
+  int n = 0;
+  int k = 0;
+  const std::int8_t* packed = nullptr;
+  const std::int32_t* column_offset = nullptr;
+  const float* column_scale = nullptr;
+  const float* bias = nullptr;
+  kernels::Activation activation = kernels::Activation::kNone;
+  float out_inv_scale = 0;
+  float out_zero_point = 0;
+  bool out_bytes = false;
+  bool dynamic = true;
+  bool has_residual = false;
+  BufferRef x, x_scale, residual, y;
+
+  void run(const StepContext& context) const noexcept override {
+    const Tile tile =
+        split_product(context.rows(), n, kPanelWidth, context.threads, context.thread);
+    if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
+    const int row = context.row_begin + tile.rows.begin;
+    kernels::GemmArgs args{};
+    args.a = x.at<std::uint8_t>(context, row);
+    args.lda = x.row_bytes;
+    args.b = packed;
+    args.m = tile.rows.end - tile.rows.begin;
+    args.n = n;
+    args.k = k;
+    args.first_panel = tile.columns.begin / kPanelWidth;
+    args.last_panel = kernels::panel_count(tile.columns.end);
+    args.column_offset = column_offset;
+    args.column_scale = column_scale;
+    args.row_scale = dynamic ? x_scale.at<float>(context, row) : nullptr;
+    args.bias = bias;
+    args.activation = activation;
+    if (has_residual) {
+      args.residual = residual.at<float>(context, row);
+      args.ld_residual = residual.stride<float>();
+    }
+    if (out_bytes) {
+      args.out_u8 = y.at<std::uint8_t>(context, row);
+      args.ld_out_u8 = y.row_bytes;
+      args.out_inv_scale = out_inv_scale;
+      args.out_zero_point = out_zero_point;
+    } else {
+      args.out_f32 = y.at<float>(context, row);
+      args.ld_out_f32 = y.stride<float>();
+    }
+    context.table.gemm(args);
+  }
+};
+
+// Rows of the stacked parts as one row-major s8 matrix; a copy only where there are several.
+class StackedWeights {
+ public:
+  explicit StackedWeights(const Value& value) {
+    if (value.constant.size() == 1) {
+      data_ = value.constant[0].data<std::int8_t>();
+      return;
+    }
+    for (const Tensor& part : value.constant) {
+      const auto rows = part.data<std::int8_t>();
+      copy_.insert(copy_.end(), rows.begin(), rows.end());
+    }
+    data_ = copy_;
+  }
+  const std::int8_t* data() const { return data_.data(); }
+
+ private:
+  std::vector<std::int8_t> copy_;
+  std::span<const std::int8_t> data_;
+};
+
+void pack(LinearInt8Step& step, const Value& weight, LoweringContext& context,
+          std::vector<std::int32_t>& column_sum) {
+  const StackedWeights rows(weight);
+  auto* const packed = context.weights.allocate<std::int8_t>(kernels::packed_bytes(step.n, step.k));
+  column_sum.assign(static_cast<std::size_t>(round_up(step.n, kColumnGroup)), 0);
+  const int panels = kernels::panel_count(step.n);
+  context.pool.run([&](int thread) noexcept {
+    const Part part = split(panels, context.pool.size(), thread, 1);
+    if (part.begin == part.end) return;
+    context.table.pack_weights({.w = rows.data(),
+                                .ldw = step.k,
+                                .n = step.n,
+                                .k = step.k,
+                                .first_panel = part.begin,
+                                .last_panel = part.end,
+                                .packed = packed,
+                                .column_sum = column_sum.data()});
+  });
+  step.packed = packed;
+}
+
+// Scale and zero point of output column `column`: one annotation may hold several equal slices.
+struct OutputQuant {
+  float scale;
+  float zero_point;
+};
+OutputQuant output_quant(const QuantParams& quant, int column, int columns) {
+  const std::size_t slices = quant.scale.size();
+  const auto slice = static_cast<std::size_t>(column) * slices / static_cast<std::size_t>(columns);
+  return {quant.scale[slice], static_cast<float>(quant.zero_point.at(slice))};
+}
+
+void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& context,
+                  const std::vector<std::int32_t>& column_sum) {
+  const Value& weight = context.graph.value(node.inputs[1]);
+  const Value& out = context.graph.value(node.outputs[0]);
+  const QuantParams& in_quant = *context.graph.value(node.inputs[0]).quant;
+  const auto padded = column_sum.size();
+  const std::int32_t zero_point =
+      in_quant.dynamic ? kernels::kDynamicZeroPoint : in_quant.zero_point.at(0);
+
+  auto* const offset = context.weights.allocate<std::int32_t>(padded);
+  auto* const scale = context.weights.allocate<float>(padded);
+  auto* const bias = context.weights.allocate<float>(padded);
+  const std::vector<float> weight_scale = row_scales(weight);
+  for (std::size_t i = 0; i < padded; ++i) {
+    offset[i] = -zero_point * column_sum[i];
+    scale[i] = in_quant.dynamic ? weight_scale[i] : weight_scale[i] * in_quant.scale.at(0);
+  }
+  if (node.inputs[2] != kNoValue) {
+    const float* const given = store_floats(context.graph.value(node.inputs[2]), context);
+    std::copy(given, given + step.n, bias);
+  }
+  if (step.out_bytes && step.activation == kernels::Activation::kNone) {
+    for (int i = 0; i < step.n; ++i) {
+      const OutputQuant q = output_quant(*out.quant, i, step.n);
+      scale[i] /= q.scale;
+      bias[i] = bias[i] / q.scale + q.zero_point;
+    }
+  } else if (step.out_bytes) {
+    const OutputQuant q = output_quant(*out.quant, 0, step.n);
+    step.out_inv_scale = 1.0F / q.scale;
+    step.out_zero_point = q.zero_point;
+  }
+  step.column_offset = offset;
+  step.column_scale = scale;
+  step.bias = bias;
+}
+
+}  // namespace
+
+LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
+  const Value& weight = context.graph.value(node.inputs[1]);
+  auto step = std::make_unique<LinearInt8Step>();
+  step->n = static_cast<int>(weight.shape[0]);
+  step->k = static_cast<int>(weight.shape[1]);
+  constexpr int kMaxDepth = 65793;  // beyond it s32 accumulation could overflow
+  if (step->k > kMaxDepth) {
+    throw UnsupportedError({.problem = "too many inputs for exact 32-bit accumulation",
+                            .name = weight.name,
+                            .expected = "at most " + std::to_string(kMaxDepth),
+                            .actual = std::to_string(step->k)});
+  }
+  step->activation = to_kernel(std::get<LinearOp>(node.op).activation);
+  step->dynamic = context.graph.value(node.inputs[0]).quant->dynamic;
+  step->out_bytes = context.graph.value(node.outputs[0]).dtype == DType::kU8;
+  step->x = context.buffer(node.inputs[0]);
+  if (step->dynamic) step->x_scale = context.scale_buffer(node.inputs[0]);
+  step->y = context.buffer(node.outputs[0]);
+  step->has_residual = node.inputs[3] != kNoValue;
+  if (step->has_residual) step->residual = context.buffer(node.inputs[3]);
+
+  std::vector<std::int32_t> column_sum;
+  pack(*step, weight, context, column_sum);
+  set_epilogue(*step, node, context, column_sum);
+  release_source(weight, context);
+
+  StepInfo info;
+  info.kernel = "gemm u8s8";
+  if (step->activation != kernels::Activation::kNone) {
+    info.kernel += " " + std::string(name(std::get<LinearOp>(node.op).activation));
+  }
+  if (step->has_residual) info.kernel += " +residual";
+  info.kernel += step->out_bytes ? " -> u8" : " -> f32";
+  info.macs_per_row = static_cast<std::int64_t>(step->n) * step->k;
+  info.weight_bytes = kernels::packed_bytes(step->n, step->k);
+  return {std::move(step), std::move(info)};
+}
+
+}  // namespace qe::cpu

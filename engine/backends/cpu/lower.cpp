@@ -1,0 +1,112 @@
+// Dispatch by op, and what the lowerings share: stored constants and float conversion.
+#include "engine/backends/cpu/lower.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/onednn/sgemm.h"
+
+#include <qe/error.h>
+
+namespace qe::cpu {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kBlockBytes = std::size_t{8} << 20;
+
+bool is_bytes(const LoweringContext& context, ValueId id) {
+  return context.graph.value(id).dtype == DType::kU8;
+}
+
+}  // namespace
+
+std::byte* WeightStore::allocate_bytes(std::size_t bytes) {
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  if (blocks_.empty() || position_ + rounded > blocks_.back().size()) {
+    blocks_.emplace_back(std::max(rounded, kBlockBytes), "packed weights");
+    position_ = 0;
+  }
+  std::byte* const piece = blocks_.back().data() + position_;
+  position_ += rounded;
+  used_ += rounded;
+  return piece;
+}
+
+LoweredStep lower(const Node& node, LoweringContext& context) {
+  struct Visitor {
+    const Node& node;
+    LoweringContext& context;
+    LoweredStep operator()(const EmbeddingOp&) { return lower_embedding(node, context); }
+    LoweredStep operator()(const LayerNormOp&) { return lower_layer_norm(node, context); }
+    LoweredStep operator()(const QuantizeOp&) { return lower_quantize(node, context); }
+    LoweredStep operator()(const SelectFirstOp&) { return lower_select_first(node, context); }
+    LoweredStep operator()(const AddOp&) { return lower_add(node, context); }
+    LoweredStep operator()(const ActivationOp&) { return lower_activation(node, context); }
+    LoweredStep operator()(const LinearOp&) {
+      return is_bytes(context, node.inputs[0]) ? lower_linear_int8(node, context)
+                                               : lower_linear_f32(node, context);
+    }
+    LoweredStep operator()(const AttentionOp&) {
+      return std::get<AttentionOp>(node.op).integer ? lower_attention_int8(node, context)
+                                                    : lower_attention_f32(node, context);
+    }
+  };
+  LoweredStep lowered = std::visit(Visitor{node, context}, node.op);
+  lowered.info.name = node.name;
+  return lowered;
+}
+
+const float* store_floats(const Value& value, LoweringContext& context) {
+  const auto count = static_cast<std::size_t>(element_count(value.shape));
+  float* const out = context.weights.allocate<float>((count + 15) / 16 * 16);
+  float* position = out;
+  for (const Tensor& part : value.constant) {
+    const std::vector<float> floats = to_float(part, value.name);
+    position = std::copy(floats.begin(), floats.end(), position);
+  }
+  return out;
+}
+
+std::vector<float> row_scales(const Value& value) {
+  const auto rows = static_cast<std::size_t>(value.shape[0]);
+  const std::vector<float>& given = value.quant->scale;
+  if (given.size() != 1 && given.size() != rows) {
+    throw GraphError({.problem = "one scale a row is expected",
+                      .name = value.name,
+                      .expected = std::to_string(rows),
+                      .actual = std::to_string(given.size())});
+  }
+  std::vector<float> scales((rows + 15) / 16 * 16, 0.0F);
+  for (std::size_t i = 0; i < rows; ++i) scales[i] = given.size() == 1 ? given[0] : given[i];
+  return scales;
+}
+
+void release_source(const Value& value, const LoweringContext& context) {
+  if (!context.options.release_source) return;
+  for (const Tensor& part : value.constant) release_pages(part);
+}
+
+kernels::Activation to_kernel(ActivationKind kind) {
+  switch (kind) {
+    case ActivationKind::kNone:
+      return kernels::Activation::kNone;
+    case ActivationKind::kRelu:
+      return kernels::Activation::kRelu;
+    case ActivationKind::kGeluErf:
+      return kernels::Activation::kGeluErf;
+    case ActivationKind::kGeluTanh:
+      return kernels::Activation::kGeluTanh;
+    case ActivationKind::kTanh:
+      return kernels::Activation::kTanh;
+  }
+  return kernels::Activation::kNone;
+}
+
+void require_float_products(const Node& node) {
+  if (kernels::onednn::available()) return;
+  throw UnsupportedError({.problem = "this build runs integer models only (QE_ONEDNN=OFF)",
+                          .name = node.name,
+                          .expected = "a quantized model"});
+}
+
+}  // namespace qe::cpu

@@ -1,0 +1,78 @@
+// Lowering to the CPU: each node of the final graph becomes one step, with its weights converted or
+// packed for the kernels. This is the only place that chooses kernels.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/runtime/aligned_buffer.h"
+#include "engine/runtime/step.h"
+#include "engine/runtime/thread_pool.h"
+
+#include <qe/plan.h>
+
+namespace qe::cpu {
+
+// Packed weights of a plan: few large blocks, 64-byte aligned pieces, never moved.
+class WeightStore {
+ public:
+  template <typename T>
+  T* allocate(std::size_t count) {
+    return reinterpret_cast<T*>(allocate_bytes(count * sizeof(T)));
+  }
+  std::size_t bytes() const { return used_; }
+
+ private:
+  std::byte* allocate_bytes(std::size_t bytes);
+  std::vector<AlignedBuffer> blocks_;
+  std::size_t position_ = 0;  // in the last block
+  std::size_t used_ = 0;
+};
+
+struct LoweringContext {
+  const Graph& graph;
+  const CompileOptions& options;
+  const kernels::KernelTable& table;
+  WeightStore& weights;
+  ThreadPool& pool;
+  // The buffers of a value: its elements, and the row scales of a dynamically quantized one.
+  std::function<BufferRef(ValueId)> buffer;
+  std::function<BufferRef(ValueId)> scale_buffer;
+  int max_sequence;               // longest sequence of a run
+  std::size_t scratch_bytes = 0;  // grows to what the steps need, per thread
+};
+
+struct LoweredStep {
+  std::unique_ptr<Step> step;
+  StepInfo info;
+};
+
+LoweredStep lower(const Node& node, LoweringContext& context);
+
+// One each of the files of this folder.
+LoweredStep lower_embedding(const Node& node, LoweringContext& context);
+LoweredStep lower_layer_norm(const Node& node, LoweringContext& context);
+LoweredStep lower_quantize(const Node& node, LoweringContext& context);
+LoweredStep lower_select_first(const Node& node, LoweringContext& context);
+LoweredStep lower_add(const Node& node, LoweringContext& context);
+LoweredStep lower_activation(const Node& node, LoweringContext& context);
+LoweredStep lower_linear_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_linear_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_attention_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_attention_f32(const Node& node, LoweringContext& context);
+
+// A constant's elements as float in the store, padded with zeros to a multiple of 16.
+const float* store_floats(const Value& value, LoweringContext& context);
+// The scales of a quantized constant, one a row, padded likewise.
+std::vector<float> row_scales(const Value& value);
+// Gives the pages of a constant's file back, if the options say so.
+void release_source(const Value& value, const LoweringContext& context);
+
+kernels::Activation to_kernel(ActivationKind kind);
+
+// Throws UnsupportedError where this build has no float products.
+void require_float_products(const Node& node);
+
+}  // namespace qe::cpu

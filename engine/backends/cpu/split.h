@@ -1,0 +1,25 @@
+// Static partition of a matrix product over threads: by columns, so that every thread streams its
+// own share of the weights; by rows where columns do not divide well and rows do.
+#pragma once
+
+#include "engine/runtime/thread_pool.h"
+
+namespace qe::cpu {
+
+struct Tile {
+  Part rows;
+  Part columns;
+};
+
+inline Tile split_product(int rows, int columns, int column_unit, int threads, int thread) {
+  constexpr int kRowUnit = 6;                          // rows of the register tile
+  const auto share = [threads](int total, int unit) {  // of the busiest thread, 1 = perfect
+    const int units = (total + unit - 1) / unit;
+    return static_cast<double>((units + threads - 1) / threads) * threads / units;
+  };
+  const bool by_rows = share(columns, column_unit) > 1.1 * share(rows, kRowUnit);
+  if (by_rows) return {split(rows, threads, thread, kRowUnit), {0, columns}};
+  return {{0, rows}, split(columns, threads, thread, column_unit)};
+}
+
+}  // namespace qe::cpu

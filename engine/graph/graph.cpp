@@ -1,0 +1,127 @@
+// Building and printing graphs.
+#include <qe/graph.h>
+
+#include <utility>
+
+#include <qe/error.h>
+
+namespace qe {
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::string symbolic(const Shape& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += shape[i] == kTokens      ? "tokens"
+            : shape[i] == kSequences ? "sequences"
+                                     : std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+std::string describe_quant(const QuantParams& quant) {
+  std::string text;
+  switch (quant.granularity) {
+    case Granularity::kTensor:
+      text = " per tensor";
+      break;
+    case Granularity::kChannel:
+      text = " per channel";
+      break;
+    case Granularity::kToken:
+      text = " per token";
+      break;
+  }
+  return " as " + std::string(name(quant.storage)) + text + (quant.dynamic ? ", dynamic" : "");
+}
+
+std::string describe(const Value& value) {
+  std::string text = value.name + " " + std::string(name(value.dtype)) + symbolic(value.shape);
+  if (value.quant) text += describe_quant(*value.quant);
+  return text;
+}
+
+}  // namespace
+
+std::string_view op_name(const Op& op) {
+  return std::visit(Overloaded{
+                        [](const EmbeddingOp&) { return "embedding"; },
+                        [](const LayerNormOp&) { return "layer_norm"; },
+                        [](const LinearOp&) { return "linear"; },
+                        [](const ActivationOp&) { return "activation"; },
+                        [](const AddOp&) { return "add"; },
+                        [](const AttentionOp&) { return "attention"; },
+                        [](const SelectFirstOp&) { return "select_first"; },
+                        [](const QuantizeOp&) { return "quantize"; },
+                    },
+                    op);
+}
+
+std::string_view name(ActivationKind kind) {
+  switch (kind) {
+    case ActivationKind::kNone:
+      return "none";
+    case ActivationKind::kRelu:
+      return "relu";
+    case ActivationKind::kGeluErf:
+      return "gelu_erf";
+    case ActivationKind::kGeluTanh:
+      return "gelu_tanh";
+    case ActivationKind::kTanh:
+      return "tanh";
+  }
+  return "unknown";
+}
+
+ValueId Graph::add_value(Value value) {
+  values.push_back(std::move(value));
+  return static_cast<ValueId>(values.size()) - 1;
+}
+
+ValueId Graph::add_node(std::string name, Op op, std::vector<ValueId> inputs, Shape shape) {
+  Value out;
+  out.name = name;
+  out.shape = std::move(shape);
+  const ValueId id = add_value(std::move(out));
+  nodes.push_back({std::move(name), op, std::move(inputs), {id}});
+  return id;
+}
+
+const Value& Graph::value(ValueId id) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= values.size()) {
+    throw GraphError({.problem = "no such value", .actual = std::to_string(id)});
+  }
+  return values[static_cast<std::size_t>(id)];
+}
+
+Value& Graph::value(ValueId id) { return const_cast<Value&>(std::as_const(*this).value(id)); }
+
+std::string dump(const Graph& graph) {
+  std::string text;
+  for (const Node& node : graph.nodes) {
+    text += node.name + " = " + std::string(op_name(node.op));
+    if (const auto* linear = std::get_if<LinearOp>(&node.op);
+        linear != nullptr && linear->activation != ActivationKind::kNone) {
+      text += "+" + std::string(name(linear->activation));
+    } else if (const auto* act = std::get_if<ActivationOp>(&node.op)) {
+      text += " " + std::string(name(act->kind));
+    }
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) text += "\n    <- " + describe(graph.value(id));
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) text += "\n    -> " + describe(graph.value(id));
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace qe

@@ -1,0 +1,67 @@
+// ModelBuilder: the words in which an architecture is written down. Each call takes the module's
+// name as the checkpoint spells it, checks its tensors against the shapes that the config promises,
+// and adds one node. finish() refuses tensors that no node uses.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qe/checkpoint.h>
+#include <qe/model.h>
+
+namespace qe {
+
+class ModelBuilder {
+ public:
+  explicit ModelBuilder(const Checkpoint& checkpoint);
+
+  const Config& config() const { return checkpoint_.config; }
+
+  // `name` with `prefix` before it if the checkpoint's tensors carry that prefix ("bert.").
+  std::string scoped(std::string_view prefix, std::string_view name) const;
+
+  // [tokens, width]; an empty `type` means the model has no token types. Table row counts are those
+  // given.
+  struct Table {
+    std::string module;
+    std::int64_t rows;
+  };
+  ValueId embedding(const std::string& name, const std::vector<Table>& tables, std::int64_t width);
+  // Accepts weight/bias and the legacy gamma/beta.
+  ValueId layer_norm(ValueId x, const std::string& module, double epsilon);
+  ValueId linear(ValueId x, const std::string& module, std::int64_t out_features);
+  ValueId activation(ValueId x, const std::string& name, ActivationKind kind);
+  ValueId add(ValueId a, ValueId b, const std::string& name);
+  ValueId attention(ValueId q, ValueId k, ValueId v, const std::string& name, int heads);
+  ValueId select_first(ValueId x, const std::string& name);
+
+  // Rows of a linear module's weight: the number of labels is what the head has.
+  std::int64_t head_rows(const std::string& module) const;
+
+  // Tensors of this name may be present without being used (buffers that some versions save).
+  void ignore(const std::string& tensor) { used_.insert(tensor); }
+
+  // The finished model: labels and problem type from the config, parameter count, all tensors used
+  // exactly as declared. Throws LoadError.
+  Model finish(ValueId logits);
+
+ private:
+  const StoredTensor& find(const std::string& tensor, const Shape& shape);
+  ValueId constant(const std::string& tensor, const Shape& shape);
+  void annotate(ValueId value, const std::optional<QuantParams>& quant, const std::string& module);
+  std::vector<std::string> labels(std::int64_t head) const;
+  ProblemType problem_type() const;
+
+  const Checkpoint& checkpoint_;
+  Model model_;
+  std::set<std::string, std::less<>> used_;
+};
+
+// The activation named by a Hugging Face config key. Throws UnsupportedError naming those
+// supported.
+ActivationKind parse_activation(const Config& config, std::string_view key);
+
+}  // namespace qe

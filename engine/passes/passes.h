@@ -1,0 +1,38 @@
+// Graph rewrites, each void(Graph&), run in the one order that kPasses shows. There is no fixpoint
+// and no cost model: a pass either applies wherever its pattern stands or not at all. Every pass
+// keeps the numbers (integer models bit for bit).
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include <qe/graph.h>
+
+namespace qe {
+
+struct Pass {
+  std::string_view name;
+  std::string_view purpose;
+  void (*run)(Graph&);
+};
+
+// Row-wise work after the last attention is done for the first token of each sequence alone, since
+// the classifier reads no other row.
+void select_first_early(Graph& graph);
+// Query, key and value projections of one input become one wider product.
+void fuse_attention_inputs(Graph& graph);
+// Activation and residual addition move into the epilogue of the linear before them.
+void fuse_post_ops(Graph& graph);
+// Attention between integer linears runs in integers as well.
+void mark_integer_attention(Graph& graph);
+// Annotated inputs of quantized linears get a quantize node.
+void insert_quantize(Graph& graph);
+// Quantization moves into the layer norm that makes the value; static outputs are stored as bytes.
+void fuse_quantize(Graph& graph);
+
+// All passes, in order.
+std::span<const Pass> all_passes();
+// Those of a calibration run: every value that is to be observed still exists by its own name.
+std::span<const Pass> calibration_passes();
+
+}  // namespace qe

@@ -1,0 +1,112 @@
+// The quantization passes. An annotation on an activation says how it is rendered in bytes;
+// insert_quantize makes that rendering a value of its own wherever integers are read, and
+// fuse_quantize moves the work to where the value is made.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "engine/passes/passes.h"
+#include "engine/passes/rewrite.h"
+
+namespace qe {
+namespace {
+
+// Inputs of this node that are read as integers where annotated.
+std::vector<std::size_t> integer_inputs(const Graph& graph, const Node& node) {
+  if (std::holds_alternative<LinearOp>(node.op)) {
+    const bool quantized_weight = graph.value(node.inputs[1]).quant.has_value();
+    return quantized_weight ? std::vector<std::size_t>{0} : std::vector<std::size_t>{};
+  }
+  if (std::holds_alternative<AttentionOp>(node.op)) {
+    const bool all_static = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
+      return graph.value(id).quant && !graph.value(id).quant->dynamic;
+    });
+    if (all_static) return {0, 1, 2};
+  }
+  return {};
+}
+
+bool fuse_into_layer_norm(Graph& graph, Node& norm, const Node& quantize) {
+  const ValueId y = norm.outputs[0];
+  const bool only_reader = consumers(graph, y).size() == 1 && graph.output != y;
+  norm.outputs = {only_reader ? kNoValue : y, quantize.outputs[0]};
+  return true;
+}
+
+// Static outputs need no row maximum: the epilogue stores bytes.
+bool fuse_into_output(Graph& graph, Node& maker, const Node& quantize) {
+  const ValueId y = maker.outputs[0];
+  const bool residual = std::holds_alternative<LinearOp>(maker.op) && maker.inputs[3] != kNoValue;
+  if (graph.value(quantize.outputs[0]).quant->dynamic || residual) return false;
+  if (consumers(graph, y).size() != 1 || graph.output == y) return false;
+  maker.outputs = quantize.outputs;
+  return true;
+}
+
+}  // namespace
+
+void mark_integer_attention(Graph& graph) {
+  const std::vector<int> made_by = producers(graph);
+  for (Node& node : graph.nodes) {
+    auto* const op = std::get_if<AttentionOp>(&node.op);
+    if (op == nullptr) continue;
+    op->integer = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
+      const int maker = made_by[static_cast<std::size_t>(id)];
+      if (maker < 0) return false;
+      const Node& source = graph.nodes[static_cast<std::size_t>(maker)];
+      return std::holds_alternative<LinearOp>(source.op) &&
+             graph.value(source.inputs[1]).quant.has_value() &&
+             graph.value(source.inputs[0]).quant.has_value();
+    });
+  }
+}
+
+void insert_quantize(Graph& graph) {
+  std::map<ValueId, ValueId> bytes_of;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const std::size_t input : integer_inputs(graph, graph.nodes[i])) {
+      const ValueId id = graph.nodes[i].inputs[input];
+      const Value& source = graph.value(id);
+      if (!source.quant || source.dtype == DType::kU8) continue;
+      if (!bytes_of.contains(id)) {
+        Value out;
+        out.name = source.name + ".u8";
+        out.shape = source.shape;
+        out.dtype = DType::kU8;
+        out.quant = source.quant;
+        const std::string name = out.name;
+        bytes_of[id] = graph.add_value(std::move(out));
+        Node node{name, QuantizeOp{}, {id}, {bytes_of[id]}};
+        graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i), std::move(node));
+        ++i;
+      }
+      graph.nodes[i].inputs[input] = bytes_of[id];
+    }
+  }
+}
+
+void fuse_quantize(Graph& graph) {
+  for (std::size_t i = 0; i < graph.nodes.size();) {
+    const Node quantize = graph.nodes[i];
+    bool fused = false;
+    if (std::holds_alternative<QuantizeOp>(quantize.op)) {
+      const int made = producers(graph)[static_cast<std::size_t>(quantize.inputs[0])];
+      if (made >= 0) {
+        Node& maker = graph.nodes[static_cast<std::size_t>(made)];
+        if (std::holds_alternative<LayerNormOp>(maker.op) && maker.outputs.size() == 1) {
+          fused = fuse_into_layer_norm(graph, maker, quantize);
+        } else if (std::holds_alternative<LinearOp>(maker.op) ||
+                   std::holds_alternative<AttentionOp>(maker.op)) {
+          fused = fuse_into_output(graph, maker, quantize);
+        }
+      }
+    }
+    if (fused) {
+      graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
+  }
+}
+
+}  // namespace qe

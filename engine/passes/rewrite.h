@@ -1,0 +1,22 @@
+// What passes share: who makes a value, who reads it, replacing uses, dropping dead nodes.
+#pragma once
+
+#include <vector>
+
+#include <qe/graph.h>
+
+namespace qe {
+
+// Index of the node that makes each value; -1 for constants.
+std::vector<int> producers(const Graph& graph);
+
+// Indices of the nodes that read `id`.
+std::vector<int> consumers(const Graph& graph, ValueId id);
+
+// Every node that reads `from` reads `to` instead; so does the graph's output.
+void replace_uses(Graph& graph, ValueId from, ValueId to);
+
+// Removes nodes none of whose outputs is read.
+void remove_dead_nodes(Graph& graph);
+
+}  // namespace qe

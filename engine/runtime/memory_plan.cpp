@@ -1,0 +1,178 @@
+// Lifetimes in steps, then greedy placement: largest buffer first, at the lowest offset where it
+// overlaps no buffer alive at the same time.
+#include "engine/runtime/memory_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <qe/error.h>
+
+namespace qe {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+std::size_t align(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Attention mixes rows and selection changes them; every other op works row by row.
+bool row_wise(const Node& node) {
+  return !std::holds_alternative<AttentionOp>(node.op) &&
+         !std::holds_alternative<SelectFirstOp>(node.op);
+}
+
+std::int64_t rows_of(const Graph& graph, const Node& node) {
+  for (const ValueId id : node.outputs) {
+    if (id != kNoValue) return graph.value(id).shape[0];
+  }
+  return kTokens;
+}
+
+std::vector<StepGroup> make_groups(const Graph& graph) {
+  std::vector<StepGroup> groups;
+  for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(i)];
+    const std::int64_t rows = rows_of(graph, node);
+    const bool blocked = row_wise(node) && rows == kTokens;
+    if (!groups.empty() && blocked && groups.back().blocked && groups.back().rows == rows) {
+      groups.back().last = i;
+    } else {
+      groups.push_back({i, i, rows, blocked});
+    }
+  }
+  return groups;
+}
+
+struct Lifetime {
+  int made = -1;
+  int last_use = -1;
+};
+
+std::vector<Lifetime> lifetimes(const Graph& graph) {
+  std::vector<Lifetime> lives(graph.values.size());
+  const int end = static_cast<int>(graph.nodes.size()) - 1;
+  for (int i = 0; i <= end; ++i) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(i)];
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) lives[static_cast<std::size_t>(id)] = {i, i};
+    }
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) lives[static_cast<std::size_t>(id)].last_use = i;
+    }
+  }
+  lives[static_cast<std::size_t>(graph.output)].last_use = end;
+  return lives;
+}
+
+int group_of(const std::vector<StepGroup>& groups, int step) {
+  const auto it = std::find_if(groups.begin(), groups.end(),
+                               [step](const StepGroup& g) { return step <= g.last; });
+  return static_cast<int>(it - groups.begin());
+}
+
+// Rows start at 64-byte boundaries, and not at multiples of 1 KiB, which would crowd a few cache
+// sets.
+std::ptrdiff_t padded_row(std::int64_t elements, DType dtype) {
+  std::size_t bytes = align(static_cast<std::size_t>(elements) * (dtype == DType::kU8 ? 1 : 4));
+  if (bytes >= 1024 && bytes % 1024 == 0) bytes += kAlignment;
+  return static_cast<std::ptrdiff_t>(bytes);
+}
+
+void place(std::vector<ArenaBuffer>& buffers) {
+  std::vector<std::size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return buffers[a].bytes > buffers[b].bytes;
+  });
+  std::vector<const ArenaBuffer*> placed;
+  for (const std::size_t index : order) {
+    ArenaBuffer& buffer = buffers[index];
+    std::vector<const ArenaBuffer*> rivals;
+    for (const ArenaBuffer* other : placed) {
+      const bool together =
+          other->first_step <= buffer.last_step && buffer.first_step <= other->last_step;
+      if (together) rivals.push_back(other);
+    }
+    std::sort(rivals.begin(), rivals.end(),
+              [](const ArenaBuffer* a, const ArenaBuffer* b) { return a->offset < b->offset; });
+    std::size_t offset = 0;
+    for (const ArenaBuffer* rival : rivals) {
+      if (offset + buffer.bytes <= rival->offset) break;
+      offset = std::max(offset, rival->offset + rival->bytes);
+    }
+    buffer.offset = offset;
+    placed.push_back(&buffer);
+  }
+}
+
+class Planner {
+ public:
+  Planner(const Graph& graph, const CompileOptions& options)
+      : graph_(graph), options_(options), lives_(lifetimes(graph)) {
+    plan_.groups = make_groups(graph);
+  }
+
+  MemoryPlan run() {
+    for (std::size_t i = 0; i < graph_.values.size(); ++i) {
+      if (graph_.values[i].constant.empty() && lives_[i].made >= 0) {
+        add(static_cast<ValueId>(i));
+      }
+    }
+    place(plan_.buffers);
+    for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
+      BufferRef& ref = is_scale_[i] ? plan_.scales[owner_[i]] : plan_.values[owner_[i]];
+      ref.offset = plan_.buffers[i].offset;
+      plan_.arena_bytes =
+          std::max(plan_.arena_bytes, plan_.buffers[i].offset + plan_.buffers[i].bytes);
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void add(ValueId id) {
+    const Value& value = graph_.value(id);
+    const Lifetime life = lives_[static_cast<std::size_t>(id)];
+    const int made_in = group_of(plan_.groups, life.made);
+    const int read_in = group_of(plan_.groups, life.last_use);
+    const StepGroup& first = plan_.groups[static_cast<std::size_t>(made_in)];
+    const StepGroup& last = plan_.groups[static_cast<std::size_t>(read_in)];
+    const bool blocked = made_in == read_in && first.blocked;
+    // A group's steps repeat for every block: what enters or leaves it lives through all of it.
+    const int from = blocked ? life.made : first.first;
+    const int to = blocked ? life.last_use : last.last;
+    const std::int64_t capacity =
+        value.shape[0] == kSequences ? options_.max_sequences : options_.max_tokens;
+    const std::int64_t rows = blocked ? std::min<std::int64_t>(capacity, kBlockRows) : capacity;
+
+    push(id, false, value.name, value.dtype, rows, value.shape[1], from, to);
+    plan_.values[id] = {0, padded_row(value.shape[1], value.dtype), blocked};
+    if (value.quant && value.dtype == DType::kU8 && value.quant->dynamic) {
+      push(id, true, value.name + ".scale", DType::kF32, rows, 1, from, to);
+      plan_.scales[id] = {0, sizeof(float), blocked};
+    }
+  }
+
+  void push(ValueId id, bool scale, const std::string& name, DType dtype, std::int64_t rows,
+            std::int64_t elements, int from, int to) {
+    const auto row_bytes =
+        scale ? sizeof(float) : static_cast<std::size_t>(padded_row(elements, dtype));
+    plan_.buffers.push_back({name, dtype, rows, elements,
+                             align(static_cast<std::size_t>(rows) * row_bytes), 0, from, to});
+    owner_.push_back(id);
+    is_scale_.push_back(scale);
+  }
+
+  const Graph& graph_;
+  const CompileOptions& options_;
+  std::vector<Lifetime> lives_;
+  MemoryPlan plan_;
+  std::vector<ValueId> owner_;
+  std::vector<bool> is_scale_;
+};
+
+}  // namespace
+
+MemoryPlan plan_memory(const Graph& graph, const CompileOptions& options) {
+  return Planner(graph, options).run();
+}
+
+}  // namespace qe
