@@ -37,6 +37,12 @@ constexpr DType dtype_of<std::int64_t>() {
   return DType::kI64;
 }
 
+template <typename T>
+struct VectorStorage final : TensorStorage {
+  explicit VectorStorage(std::vector<T> v) : values(std::move(v)) {}
+  const std::vector<T> values;
+};
+
 float half_to_float(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
   const std::uint32_t exponent = (bits >> 10) & 31u;
@@ -94,6 +100,12 @@ bool for_each_float(const Tensor& tensor, std::int64_t first, std::int64_t count
 
 }  // namespace
 
+void TensorStorage::release(std::span<const std::byte> /*bytes*/) const noexcept {}
+
+void release_pages(const Tensor& tensor) noexcept {
+  if (tensor.owner) tensor.owner->release(tensor.bytes);
+}
+
 std::string to_string(const Shape& shape) {
   std::string text = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -133,8 +145,8 @@ Tensor make_tensor(Shape shape, std::vector<T> values) {
                       .expected = to_string(shape),
                       .actual = std::to_string(values.size()) + " values"});
   }
-  auto owner = std::make_shared<const std::vector<T>>(std::move(values));
-  const auto bytes = std::as_bytes(std::span(*owner));
+  auto owner = std::make_shared<const VectorStorage<T>>(std::move(values));
+  const auto bytes = std::as_bytes(std::span(owner->values));
   return {dtype_of<T>(), std::move(shape), bytes, std::move(owner)};
 }
 

@@ -21,8 +21,8 @@ struct QuantParams {
   // Dynamic activations: symmetric, scale = absmax / 127 of each row, stored as u8 with zero point
   // 128; `scale` and `zero_point` are then empty.
   bool dynamic = false;
-  std::vector<float> scale;              // 1 or channels
-  std::vector<std::int32_t> zero_point;  // same length as scale, or empty for all zero
+  std::vector<float> scale = {};              // 1 or channels
+  std::vector<std::int32_t> zero_point = {};  // same length as scale, or empty for all zero
 };
 
 }  // namespace qe

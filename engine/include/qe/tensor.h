@@ -21,12 +21,25 @@ std::string to_string(const Shape& shape);
 // Product of the dimensions. Throws GraphError on a negative dimension or overflow of int64.
 std::int64_t element_count(const Shape& shape);
 
+// Whoever holds a tensor's bytes: a vector, a mapped file.
+class TensorStorage {
+ public:
+  TensorStorage() = default;
+  TensorStorage(const TensorStorage&) = delete;
+  TensorStorage& operator=(const TensorStorage&) = delete;
+  virtual ~TensorStorage() = default;
+
+  // A hint that `bytes`, a part of this storage, will not be read again soon. They stay readable
+  // and unchanged; a mapped file gives the physical pages back. Callable from several threads.
+  virtual void release(std::span<const std::byte> bytes) const noexcept;
+};
+
 struct Tensor {
   DType dtype = DType::kF32;
   Shape shape;
   std::span<const std::byte> bytes;  // exactly element_count * bit_width / 8 bytes
   // Keeps `bytes` valid: many tensors share one mapped file, hence shared ownership.
-  std::shared_ptr<const void> owner;
+  std::shared_ptr<const TensorStorage> owner;
 
   std::int64_t size() const { return element_count(shape); }
 
@@ -39,6 +52,10 @@ struct Tensor {
 // Owning tensors from vectors (float, int8_t, uint8_t, int32_t, int64_t).
 template <typename T>
 Tensor make_tensor(Shape shape, std::vector<T> values);
+
+// To be called once a tensor was packed, converted or written: see TensorStorage::release. Does
+// nothing for a tensor without an owner.
+void release_pages(const Tensor& tensor) noexcept;
 
 // All elements as float. Accepts F16, BF16, F32, F64 and the integer types up to 32 bits.
 // Throws UnsupportedError naming `what` for any other dtype.

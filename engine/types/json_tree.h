@@ -1,0 +1,33 @@
+// An ordered JSON tree for untrusted text: repeated keys, depth and size are checked while parsing,
+// and numbers keep the spelling of the file. Refuses everything RFC 8259 refuses.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace qe::json {
+
+struct Value;
+struct Null {};
+struct Number {
+  std::string text;
+  bool integer;
+};
+using Array = std::vector<Value>;
+using Object = std::vector<std::pair<std::string, Value>>;
+
+struct Value {
+  std::variant<Null, bool, Number, std::string, Array, Object> data;
+};
+
+// Parses one JSON text of at most 16 MiB and 64 levels. `file` is only used in messages.
+// Throws LoadError.
+Value parse(std::string_view text, const std::string& file);
+
+// `value` as JSON; a negative indent writes it on one line.
+std::string dump(const Value& value, int indent);
+
+}  // namespace qe::json
