@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace qe::kernels {
+#include <qe/isa.h>
 
-enum class Isa : std::uint8_t { kReference, kAvx2, kAvx512Vnni };
+namespace qe::kernels {
 
 enum class Activation : std::uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kTanh };
 

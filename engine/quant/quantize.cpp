@@ -79,12 +79,11 @@ class Quantizer {
         options_(options),
         calibration_(calibration),
         report_(report),
-        pool_(options.threads, false) {}
+        pool_(options.threads, false),
+        result_{.config = source.config, .source = source.source} {}
 
   Checkpoint run() {
     const Model model = build_model(source_);
-    result_.config = source_.config;
-    result_.source = source_.source;
     for (const Node& node : model.graph.nodes) {
       if (std::holds_alternative<LinearOp>(node.op)) {
         quantize_matrix(model.graph.value(node.inputs[1]), WeightObserverFor::kLinear);

@@ -90,7 +90,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& opti
   impl->buffers = std::move(memory.buffers);
   impl->arena_bytes = memory.arena_bytes;
   impl->scratch_bytes = context.scratch_bytes;
-  return std::shared_ptr<const Plan>(new Plan(std::move(impl)));
+  return std::make_shared<const Plan>(std::move(impl));
 }
 
 std::shared_ptr<const Plan> Plan::compile(Model model, const CompileOptions& options) {

@@ -29,12 +29,12 @@ struct ActivationQuant {
 
 struct Checkpoint {
   Config config;
-  std::string source;  // the directory or file, for messages
+  std::string source = {};  // the directory or file, for messages
   // By the names in the files, e.g. "bert.encoder.layer.0.attention.self.query.weight". Scales and
   // zero points of a quantized directory are absorbed into `quant` and do not appear here.
-  std::map<std::string, StoredTensor, std::less<>> tensors;
+  std::map<std::string, StoredTensor, std::less<>> tensors = {};
   // By module name, e.g. "bert.encoder.layer.0.attention.self.query". Empty for a float model.
-  std::map<std::string, ActivationQuant, std::less<>> activations;
+  std::map<std::string, ActivationQuant, std::less<>> activations = {};
 
   bool quantized() const { return !activations.empty(); }
 };

@@ -73,11 +73,12 @@ class Plan {
   const std::vector<PassTrace>& passes() const;  // names and node counts; text only if traced
   std::int64_t macs(int tokens_per_sequence, int sequences) const;  // multiply-adds of one run
 
+  // The compiled form, opaque outside the library.
   struct Impl;
+  explicit Plan(std::unique_ptr<const Impl> impl);
   const Impl& impl() const { return *impl_; }
 
  private:
-  explicit Plan(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };
 
