@@ -13,6 +13,14 @@ constexpr KernelTable reference_table() {
   table.name = "reference";
   table.pack_weights = reference::pack_weights;
   table.gemm = reference::gemm;
+  table.quantize_rows = reference::quantize_rows;
+  table.layer_norm = reference::layer_norm;
+  table.embed = reference::embed;
+  table.pack_keys = reference::pack_keys;
+  table.pack_values = reference::pack_values;
+  table.softmax_u8 = reference::softmax_u8;
+  table.bias_activation = reference::bias_activation;
+  table.softmax_f32 = reference::softmax_f32;
   return table;
 }
 
@@ -21,6 +29,14 @@ constexpr KernelTable avx2_table() {
   table.isa = Isa::kAvx2;
   table.name = "avx2";
   table.gemm = avx2::gemm;
+  table.quantize_rows = avx2::quantize_rows;
+  table.layer_norm = avx2::layer_norm;
+  table.embed = avx2::embed;
+  table.pack_keys = avx2::pack_keys;
+  table.pack_values = avx2::pack_values;
+  table.softmax_u8 = avx2::softmax_u8;
+  table.bias_activation = avx2::bias_activation;
+  table.softmax_f32 = avx2::softmax_f32;
   return table;
 }
 
@@ -29,6 +45,14 @@ constexpr KernelTable avx512_vnni_table() {
   table.isa = Isa::kAvx512Vnni;
   table.name = "avx512_vnni";
   table.gemm = avx512_vnni::gemm;
+  table.quantize_rows = avx512_vnni::quantize_rows;
+  table.layer_norm = avx512_vnni::layer_norm;
+  table.embed = avx512_vnni::embed;
+  table.pack_keys = avx512_vnni::pack_keys;
+  table.pack_values = avx512_vnni::pack_values;
+  table.softmax_u8 = avx512_vnni::softmax_u8;
+  table.bias_activation = avx512_vnni::bias_activation;
+  table.softmax_f32 = avx512_vnni::softmax_f32;
   return table;
 }
 

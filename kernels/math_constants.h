@@ -44,4 +44,8 @@ inline constexpr float kTanhPhiQuickCenter = 0x1.21p+3F;
 inline constexpr float kGeluTanhLinear = 0x1.988454p-1F;
 inline constexpr float kGeluTanhCubic = 0x1.2444f2p-5F;
 
+// Dynamic quantization: the largest step and the absolute maximum below which a row counts as zero.
+inline constexpr float kQuantizedMax = 127.0F;
+inline constexpr float kSmallestAbsmax = 0x1p-100F;
+
 }  // namespace qe::kernels

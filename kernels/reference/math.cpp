@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 #include "kernels/math_constants.h"
 
@@ -61,6 +62,14 @@ float gelu_tanh_precise(float x) noexcept {
   const float slope = std::fma(x * x, kGeluTanhCubic, kGeluTanhLinear);
   const float half = 0.5F * x;
   return std::fma(half, tanh(x * slope), half);
+}
+
+float largest_of(const float* x, int count) noexcept {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int i = 0; i < count; ++i) {
+    largest = maximum(x[i], largest);
+  }
+  return largest;
 }
 
 std::uint8_t round_to_u8(float t) noexcept {

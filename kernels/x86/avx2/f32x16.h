@@ -15,14 +15,35 @@ struct I32x16 {
   __m256i lo, hi;
 
   static I32x16 zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static I32x16 broadcast(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   static I32x16 load(const std::int32_t* p) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 8))};
+  }
+  static I32x16 from_u8(__m128i bytes) {
+    return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+  }
+  void store(void* p) const {
+    _mm256_storeu_si256(static_cast<__m256i*>(p), lo);
+    _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, hi);
   }
 };
 
 inline I32x16 operator+(I32x16 a, I32x16 b) {
   return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
+}
+inline I32x16 operator&(I32x16 a, I32x16 b) {
+  return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)};
+}
+inline I32x16 operator|(I32x16 a, I32x16 b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
+inline I32x16 operator^(I32x16 a, I32x16 b) {
+  return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
+}
+template <int kBits>
+inline I32x16 shift_left(I32x16 a) {
+  return {_mm256_slli_epi32(a.lo, kBits), _mm256_slli_epi32(a.hi, kBits)};
 }
 
 // Sixteen set lanes, then sixteen clear ones: a window of it masks the first lanes.
@@ -31,6 +52,13 @@ alignas(64) inline constexpr std::int32_t kLaneMask[32] = {-1, -1, -1, -1, -1, -
 
 // Lanes [0, count) of a 16-lane access; count is 0 to 16.
 inline I32x16 first_lanes(int count) { return I32x16::load(kLaneMask + 16 - count); }
+
+// The first count of 16 bytes, the rest zero.
+inline __m128i load_bytes_first(const void* p, int count) {
+  alignas(16) unsigned char bytes[16] = {};
+  std::memcpy(bytes, p, static_cast<std::size_t>(count));
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
+}
 
 struct F32x16 {
   __m256 lo, hi;
@@ -49,8 +77,7 @@ struct F32x16 {
     return {_mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(mask.lo)),
             _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(mask.hi))};
   }
-  static F32x16 from_s8(const std::int8_t* p) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  static F32x16 from_s8(__m128i bytes) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
@@ -88,6 +115,7 @@ inline F32x16 maximum(F32x16 a, F32x16 b) {
 inline F32x16 minimum(F32x16 a, F32x16 b) {
   return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
 }
+inline F32x16 square_root(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline F32x16 absolute(F32x16 a) {
   const __m256 sign = _mm256_set1_ps(-0.0F);
   return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
@@ -111,6 +139,14 @@ inline __m256 add_exponent(__m256 a, __m256 n) {
 inline F32x16 add_exponent(F32x16 a, F32x16 n) {
   return {add_exponent(a.lo, n.lo), add_exponent(a.hi, n.hi)};
 }
+
+// Lanes from count on become zero.
+inline F32x16 keep_first(F32x16 a, int count) {
+  const I32x16 mask = first_lanes(count);
+  return {_mm256_and_ps(_mm256_castsi256_ps(mask.lo), a.lo),
+          _mm256_and_ps(_mm256_castsi256_ps(mask.hi), a.hi)};
+}
+inline I32x16 keep_first(I32x16 a, int count) { return first_lanes(count) & a; }
 
 // Half to even; NaN and values outside s32 give INT32_MIN.
 inline I32x16 round_to_i32(F32x16 a) {

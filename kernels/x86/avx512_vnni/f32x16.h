@@ -14,13 +14,28 @@ struct I32x16 {
   __m512i v;
 
   static I32x16 zero() { return {_mm512_setzero_si512()}; }
+  static I32x16 broadcast(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
   static I32x16 load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+  static I32x16 from_u8(__m128i bytes) { return {_mm512_cvtepu8_epi32(bytes)}; }
+  void store(void* p) const { _mm512_storeu_si512(p, v); }
 };
 
 inline I32x16 operator+(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I32x16 operator&(I32x16 a, I32x16 b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline I32x16 operator|(I32x16 a, I32x16 b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline I32x16 operator^(I32x16 a, I32x16 b) { return {_mm512_xor_si512(a.v, b.v)}; }
+template <int kBits>
+inline I32x16 shift_left(I32x16 a) {
+  return {_mm512_slli_epi32(a.v, kBits)};
+}
 
 // Lanes [0, count) of a 16-lane access; count is 0 to 16.
 inline __mmask16 first_lanes(int count) { return static_cast<__mmask16>((1U << count) - 1U); }
+
+// The first count of 16 bytes, the rest zero.
+inline __m128i load_bytes_first(const void* p, int count) {
+  return _mm_maskz_loadu_epi8(first_lanes(count), p);
+}
 
 struct F32x16 {
   __m512 v;
@@ -35,10 +50,7 @@ struct F32x16 {
   static F32x16 load_first(const float* p, int count, F32x16 fill) {
     return {_mm512_mask_loadu_ps(fill.v, first_lanes(count), p)};
   }
-  static F32x16 from_s8(const std::int8_t* p) {
-    return {_mm512_cvtepi32_ps(
-        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
-  }
+  static F32x16 from_s8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
   static F32x16 from_i32(I32x16 x) { return {_mm512_cvtepi32_ps(x.v)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, int count) const { _mm512_mask_storeu_ps(p, first_lanes(count), v); }
@@ -52,6 +64,7 @@ inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b
 // The second operand where either is NaN.
 inline F32x16 maximum(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline F32x16 minimum(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F32x16 square_root(F32x16 a) { return {_mm512_sqrt_ps(a.v)}; }
 inline F32x16 absolute(F32x16 a) { return {_mm512_abs_ps(a.v)}; }
 inline F32x16 copy_sign(F32x16 magnitude, F32x16 sign) {
   return {_mm512_or_ps(_mm512_abs_ps(magnitude.v), _mm512_and_ps(_mm512_set1_ps(-0.0F), sign.v))};
@@ -64,6 +77,14 @@ inline F32x16 select_greater(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
 inline F32x16 add_exponent(F32x16 a, F32x16 n) {
   return {_mm512_castsi512_ps(
       _mm512_add_epi32(_mm512_castps_si512(a.v), _mm512_slli_epi32(_mm512_castps_si512(n.v), 23)))};
+}
+
+// Lanes from count on become zero.
+inline F32x16 keep_first(F32x16 a, int count) {
+  return {_mm512_maskz_mov_ps(first_lanes(count), a.v)};
+}
+inline I32x16 keep_first(I32x16 a, int count) {
+  return {_mm512_maskz_mov_epi32(first_lanes(count), a.v)};
 }
 
 // Half to even; NaN and values outside s32 give INT32_MIN.
