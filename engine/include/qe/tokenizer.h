@@ -53,7 +53,8 @@ class Tokenizer {
   // Number of ids: one more than the highest. A model's embedding table needs as many rows.
   int vocab_size() const;
 
-  // The token of an id in [0, vocab_size()), e.g. "##ing". Valid as long as the tokenizer.
+  // The token of an id, e.g. "##ing"; valid as long as the tokenizer. Throws UsageError if the id
+  // is not in [0, vocab_size()).
   std::string_view token(int id) const;
 
   // The maximum length to use where nobody asks for another: the truncation of tokenizer.json if it
