@@ -12,6 +12,8 @@
 
 namespace qe::kernels {
 
+using qe::Isa;
+
 enum class Activation : std::uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kTanh };
 
 // Packed right-hand matrix B[k][n], s8: panels of 64 columns (the last one rounded up to a multiple
@@ -86,8 +88,8 @@ struct QuantizeRowsArgs {
   std::uint8_t* q;
   std::ptrdiff_t ldq;
   float* scale;  // [rows] or null
-  float inv_scale;
-  float zero_point;
+  float inv_scale = 0.0F;
+  float zero_point = 0.0F;
 };
 
 // Layer normalization of each row, then quantization (Ba et al. 2016; ONNX LayerNormalization):

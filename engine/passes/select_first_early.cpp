@@ -88,7 +88,9 @@ class EarlySelection {
         graph_.value(id).shape[0] = kSequences;
       }
     }
-    replace_uses(graph_, first_rows, all_rows);  // its rows are the selected ones by now
+    // Its rows are the selected ones by now, read as those were.
+    graph_.value(all_rows).quant = graph_.value(first_rows).quant;
+    replace_uses(graph_, first_rows, all_rows);
     for (Node& node : added_) {
       const ValueId source = node.inputs[0];
       const auto maker = std::find_if(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& n) {

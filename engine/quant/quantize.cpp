@@ -164,7 +164,7 @@ class Quantizer {
     ActivationQuant& activation = result_.activations[node.name];
     if (options_.activations == ActivationScheme::kDynamic) {
       activation.input =
-          QuantParams{.storage = DType::kI8, .granularity = Granularity::kToken, .dynamic = true};
+          QuantParams{.storage = DType::kU8, .granularity = Granularity::kToken, .dynamic = true};
     } else {
       activation.input = static_quant(graph.value(node.inputs[0]).name, false);
     }

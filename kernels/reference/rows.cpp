@@ -90,10 +90,17 @@ float activate_precise(Activation activation, float x) {
 void quantize_rows(const QuantizeRowsArgs& args) noexcept {
   for (int row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * args.ldx;
+    std::uint8_t* q = args.q + row * args.ldq;
+    if (args.scale == nullptr) {
+      for (int i = 0; i < args.cols; ++i) {
+        q[i] = round_to_u8(std::fma(x[i], args.inv_scale, args.zero_point));
+      }
+      continue;
+    }
     const DynamicScale dynamic = dynamic_scale(absolute_maximum(x, args.cols));
     args.scale[row] = dynamic.scale;
     for (int i = 0; i < args.cols; ++i) {
-      args.q[row * args.ldq + i] = quantize(x[i], dynamic.inv);
+      q[i] = quantize(x[i], dynamic.inv);
     }
   }
 }

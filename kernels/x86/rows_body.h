@@ -35,6 +35,14 @@ inline void quantize_rows_body(const QuantizeRowsArgs& args) {
   for (int row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * args.ldx;
     std::uint8_t* q = args.q + row * args.ldq;
+    if (args.scale == nullptr) {
+      const F32x16 inv_scale = F32x16::broadcast(args.inv_scale);
+      const F32x16 zero_point = F32x16::broadcast(args.zero_point);
+      for_vectors(args.cols, [&](int i, auto lanes) {
+        store_bytes(clamp_to_u8(fma(load(x + i, lanes), inv_scale, zero_point)), q + i, lanes);
+      });
+      continue;
+    }
     const DynamicScale dynamic =
         dynamic_scale(fold_maximum(absolute_maximum(x, args.cols, F32x16::broadcast(0.0F))));
     args.scale[row] = dynamic.scale;
