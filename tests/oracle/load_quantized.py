@@ -4,8 +4,9 @@
 Usage: load_quantized.py MODEL_DIR [--labels ROWS.jsonl --data FILE.tsv [--max-length N]]
 
 Weights: every dequantized matrix must equal scale * q of the file bit for bit, along both ways that
-transformers offers (dequantized while loading, and decompressed afterwards), and no tensor of the
-file may be missing or unexpected. Labels: ROWS.jsonl holds one JSON object a line as
+transformers offers (dequantized while loading, and decompressed afterwards; the latter keeps the
+scales of static activations, which must be equal too), and no tensor of the file may be missing or
+unexpected. Labels: ROWS.jsonl holds one JSON object a line as
 `qe-run MODEL_DIR --format jsonl` prints them for the texts of FILE.tsv; at least 99 % of the labels
 must be those of transformers, which quantizes activations by its own rule (absmax / 127.5).
 Needs the versions pinned in docs/formats.md. Exit status 0 if all comparisons hold.
@@ -17,6 +18,7 @@ import pathlib
 import sys
 
 import torch
+from compressed_tensors.compressors import ModelCompressor
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, CompressedTensorsConfig
 
@@ -24,12 +26,15 @@ AGREEMENT = 0.99
 BATCH = 32
 
 
-def expected_weights(directory):
-    """Name -> float32 tensor, by the definition of the format."""
+INPUT_PARAMETERS = (".input_scale", ".input_zero_point")
+
+
+def expected_tensors(directory, with_inputs):
+    """Name -> tensor of the loaded model, by the definition of the format."""
     stored = load_file(directory / "model.safetensors")
     weights = {}
     for name, tensor in stored.items():
-        if name.endswith((".weight_scale", ".input_scale", ".input_zero_point")):
+        if name.endswith(".weight_scale") or (not with_inputs and name.endswith(INPUT_PARAMETERS)):
             continue
         scale = stored.get(name + "_scale")
         weights[name] = tensor if scale is None else tensor.to(torch.float32) * scale
@@ -37,21 +42,22 @@ def expected_weights(directory):
 
 
 def load(directory, dequantize):
-    config = CompressedTensorsConfig(dequantize=True) if dequantize else None
+    options = {"quantization_config": CompressedTensorsConfig(dequantize=True)} if dequantize else {}
     model, info = AutoModelForSequenceClassification.from_pretrained(
-        directory, dtype=torch.float32, quantization_config=config, output_loading_info=True)
+        directory, dtype=torch.float32, output_loading_info=True, **options)
     problems = {key: value for key, value in info.items() if value}
     if not dequantize:
-        from compressed_tensors.compressors import ModelCompressor
-        compressor = ModelCompressor.from_pretrained_model(model)
-        compressor.decompress_model(model)
+        ModelCompressor.from_pretrained_model(model).decompress_model(model)
     return model.eval(), problems
 
 
 def compare_weights(directory, dequantize):
     model, problems = load(directory, dequantize)
+    if dequantize:  # a plain float model, which has no place for the scales of activations
+        unexpected = problems.get("unexpected_keys", set())
+        problems["unexpected_keys"] = {n for n in unexpected if not n.endswith(INPUT_PARAMETERS)}
     state = model.state_dict()
-    expected = expected_weights(directory)
+    expected = expected_tensors(directory, with_inputs=not dequantize)
     wrong = [name for name, tensor in expected.items()
              if name not in state or not torch.equal(state[name].to(tensor.dtype), tensor)]
     way = "dequantized while loading" if dequantize else "decompressed after loading"
@@ -59,8 +65,9 @@ def compare_weights(directory, dequantize):
     for name in wrong:
         print(f"  differs or missing: {name}")
     for kind, names in problems.items():
-        print(f"  {kind}: {names}")
-    return not wrong and not problems
+        if names:
+            print(f"  {kind}: {sorted(names)}")
+    return not wrong and not any(problems.values())
 
 
 def peer_labels(directory, texts, max_length):
