@@ -3,16 +3,16 @@
 
 #include <qe/error.h>
 #include <qe/load.h>
+
 #include "loaders/compressed_tensors.h"
 #include "loaders/file.h"
+#include "loaders/model_files.h"
 #include "loaders/safetensors.h"
-#include "loaders/shard_index.h"
 
 namespace qe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxConfigBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxTokenizerBytes = std::size_t{64} << 20;
 
 void require_directory(const fs::path& directory) {
@@ -29,78 +29,48 @@ void require_directory(const fs::path& directory) {
   }
 }
 
-fs::path require_file(const fs::path& directory, std::string_view name) {
-  if (auto file = find_in_directory(directory, name)) return *file;
-  throw LoadError(
-      {.problem = "file is missing", .file = directory.string(), .name = std::string(name)});
-}
-
-Config read_config(const fs::path& file) {
-  return Config::parse(read_text_file(file, kMaxConfigBytes), file.string());
-}
-
-void add_tensors(SafetensorsFile file, const fs::path& path, Checkpoint& checkpoint) {
-  for (auto& [name, tensor] : file.tensors) {
-    checkpoint.tensors.emplace(
-        name, StoredTensor{.tensor = std::move(tensor), .quant = {}, .file = path.string()});
+// A shard must hold exactly the tensors that the index gives for it.
+void check_shard(const TensorMap& tensors, const std::set<std::string>& expected,
+                 const fs::path& path) {
+  for (const auto& [name, tensor] : tensors) {
+    if (!expected.contains(name)) {
+      throw LoadError({.problem = "tensor is in a shard that the index does not give for it",
+                       .file = path.string(),
+                       .name = name});
+    }
   }
-}
-
-void load_shards(const fs::path& directory, const fs::path& index, bool use_mmap,
-                 Checkpoint& checkpoint) {
-  for (const auto& [shard, expected] : read_shard_index(index)) {
-    const fs::path path = require_file(directory, shard);
-    SafetensorsFile file = read_safetensors(path, use_mmap);
-    for (const auto& [name, tensor] : file.tensors) {
-      if (!expected.contains(name)) {
-        throw LoadError({.problem = "tensor is in a shard that the index does not give for it",
-                         .file = path.string(),
-                         .name = name});
-      }
+  for (const std::string& name : expected) {
+    if (!tensors.contains(name)) {
+      throw LoadError({.problem = "tensor is missing from the shard the index gives for it",
+                       .file = path.string(),
+                       .name = name});
     }
-    for (const std::string& name : expected) {
-      if (!file.tensors.contains(name)) {
-        throw LoadError({.problem = "tensor is missing from the shard the index gives for it",
-                         .file = path.string(),
-                         .name = name});
-      }
-    }
-    add_tensors(std::move(file), path, checkpoint);
   }
 }
 
 void load_weights(const fs::path& directory, bool use_mmap, Checkpoint& checkpoint) {
-  if (const auto single = find_in_directory(directory, "model.safetensors")) {
-    add_tensors(read_safetensors(*single, use_mmap), *single, checkpoint);
-    return;
-  }
-  if (const auto index = find_in_directory(directory, "model.safetensors.index.json")) {
-    load_shards(directory, *index, use_mmap, checkpoint);
-    return;
-  }
-  for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (find_in_directory(directory, pickle)) {
-      throw UnsupportedError({.problem = "weights are a PyTorch pickle, which can run code",
-                              .file = directory.string(),
-                              .name = pickle,
-                              .expected = "model.safetensors"});
+  const WeightFiles files = find_weight_files(directory);
+  for (const auto& [shard, expected] : files.shards) {
+    const fs::path path = require_file(directory, shard);
+    SafetensorsFile file = read_safetensors(path, use_mmap);
+    if (files.index) check_shard(file.tensors, expected, path);
+    for (auto& [name, tensor] : file.tensors) {
+      checkpoint.tensors.emplace(
+          name, StoredTensor{.tensor = std::move(tensor), .quant = {}, .file = path.string()});
     }
   }
-  throw LoadError({.problem = "no weights",
-                   .file = directory.string(),
-                   .expected = "model.safetensors or model.safetensors.index.json"});
 }
 
 Checkpoint load(const fs::path& directory, const LoadOptions& options) {
   require_directory(directory);
-  Checkpoint checkpoint{.config = read_config(require_file(directory, "config.json")),
+  Checkpoint checkpoint{.config = read_config_file(require_file(directory, "config.json")),
                         .source = directory.string(),
                         .tensors = {},
                         .activations = {}};
   load_weights(directory, options.use_mmap, checkpoint);
   absorb_quantization(checkpoint);
   if (const auto file = find_in_directory(directory, kPrivateConfigFile)) {
-    absorb_private_config(checkpoint, read_config(*file));
+    absorb_private_config(checkpoint, read_config_file(*file));
   }
   return checkpoint;
 }

@@ -55,6 +55,12 @@ void OutputFile::commit() {
   sync_directory(directory_of(destination_));
 }
 
+void write_text_file(const fs::path& file, std::string_view text) {
+  OutputFile out(file);
+  out.write(text);
+  out.commit();
+}
+
 void sync_directory(const fs::path& directory) {
   FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || ::fsync(fd.get()) != 0) {

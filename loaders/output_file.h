@@ -30,6 +30,9 @@ class OutputFile {
   FileDescriptor fd_;
 };
 
+// A whole small file at once. Throws IoError.
+void write_text_file(const std::filesystem::path& file, std::string_view text);
+
 // Makes the entries of a directory durable. Throws IoError.
 void sync_directory(const std::filesystem::path& directory);
 

@@ -1,0 +1,202 @@
+// Annotations to quantization_config and scale tensors; the inverse of the reader.
+#include <map>
+#include <tuple>
+
+#include <qe/error.h>
+
+#include "engine/types/json_tree.h"
+#include "loaders/compressed_tensors.h"
+
+namespace qe {
+namespace {
+
+using json::Array;
+using json::Null;
+using json::Number;
+using json::Object;
+using json::Value;
+
+constexpr std::string_view kWeight = ".weight";
+
+enum class InputScheme { kNone, kDynamic, kStatic };
+
+// Modules that share a config group.
+struct GroupKey {
+  bool embedding;
+  InputScheme input;
+  Granularity weights;
+  auto operator<=>(const GroupKey&) const = default;
+};
+using Groups = std::map<GroupKey, std::vector<std::string>>;
+
+std::string module_of(const std::string& weight) {
+  return weight.substr(0, weight.size() - kWeight.size());
+}
+
+InputScheme input_scheme(const Checkpoint& checkpoint, const std::string& module) {
+  const auto found = checkpoint.activations.find(module);
+  if (found == checkpoint.activations.end() || !found->second.input) return InputScheme::kNone;
+  return found->second.input->dynamic ? InputScheme::kDynamic : InputScheme::kStatic;
+}
+
+Groups collect_groups(const Checkpoint& checkpoint) {
+  Groups groups;
+  for (const auto& [name, stored] : checkpoint.tensors) {
+    if (!stored.quant) continue;
+    const std::string module = module_of(name);
+    groups[{is_embedding(module), input_scheme(checkpoint, module), stored.quant->granularity}]
+        .push_back(module);
+  }
+  return groups;
+}
+
+Value text(std::string_view value) { return {std::string(value)}; }
+Value number(std::int64_t value) { return {Number{std::to_string(value), true}}; }
+
+Value arguments(bool symmetric, std::string_view strategy, bool dynamic) {
+  return {Object{{"num_bits", number(8)},
+                 {"type", text("int")},
+                 {"symmetric", {symmetric}},
+                 {"group_size", {Null{}}},
+                 {"strategy", text(strategy)},
+                 {"dynamic", {dynamic}}}};
+}
+
+Value render_input(InputScheme scheme) {
+  switch (scheme) {
+    case InputScheme::kDynamic:
+      return arguments(true, "token", true);
+    case InputScheme::kStatic:
+      return arguments(false, "tensor", false);
+    case InputScheme::kNone:
+      break;
+  }
+  return {Null{}};
+}
+
+// The largest group of a class takes the class as its target, the others list their modules: exact
+// names win over classes.
+Array render_targets(const GroupKey& key, const Groups& groups) {
+  std::size_t largest = 0;
+  const GroupKey* owner = nullptr;
+  for (const auto& [other, modules] : groups) {
+    if (other.embedding == key.embedding && modules.size() > largest) {
+      largest = modules.size();
+      owner = &other;
+    }
+  }
+  if (*owner == key) return {text(key.embedding ? "Embedding" : "Linear")};
+  Array targets;
+  for (const std::string& module : groups.at(key)) targets.push_back(text(module));
+  return targets;
+}
+
+Value render_groups(const Groups& groups) {
+  Object out;
+  for (const auto& [key, modules] : groups) {
+    const bool by_channel = key.weights == Granularity::kChannel;
+    out.emplace_back(
+        "group_" + std::to_string(out.size()),
+        Value{Object{{"targets", {render_targets(key, groups)}},
+                     {"weights", arguments(true, by_channel ? "channel" : "tensor", false)},
+                     {"input_activations", render_input(key.input)},
+                     {"output_activations", {Null{}}},
+                     {"format", text("int-quantized")}}});
+  }
+  return {std::move(out)};
+}
+
+// Float matrices: the modules that the class targets must leave alone.
+Value render_ignored(const Checkpoint& checkpoint) {
+  Array ignored;
+  for (const auto& [name, stored] : checkpoint.tensors) {
+    if (!stored.quant && stored.tensor.shape.size() == 2 && name.ends_with(kWeight)) {
+      ignored.push_back(text(module_of(name)));
+    }
+  }
+  return {std::move(ignored)};
+}
+
+[[noreturn]] void refuse(const std::string& name, std::string problem, std::string expected) {
+  throw UsageError({.problem = std::move(problem), .name = name, .expected = std::move(expected)});
+}
+
+void check_weight(const std::string& name, const StoredTensor& stored) {
+  const QuantParams& quant = *stored.quant;
+  if (!name.ends_with(kWeight) || stored.tensor.dtype != DType::kI8 ||
+      stored.tensor.shape.size() != 2 || quant.storage != DType::kI8 || quant.dynamic) {
+    refuse(name, "quantized tensor that compressed-tensors cannot express",
+           "I8 X.weight [out, in]");
+  }
+  for (const std::int32_t zero : quant.zero_point) {
+    if (zero != 0) refuse(name, "asymmetric weights are not supported", "zero points of 0");
+  }
+  const std::int64_t scales =
+      quant.granularity == Granularity::kChannel ? stored.tensor.shape[0] : 1;
+  if (quant.granularity == Granularity::kToken ||
+      static_cast<std::int64_t>(quant.scale.size()) != scales) {
+    refuse(name, "wrong number of weight scales", std::to_string(scales));
+  }
+}
+
+// Floats are stored as F32; whatever else there is (position ids) stays.
+Tensor render_plain(const StoredTensor& stored, const std::string& name) {
+  switch (stored.tensor.dtype) {
+    case DType::kF16:
+    case DType::kBF16:
+    case DType::kF64:
+      return make_tensor(stored.tensor.shape, to_float(stored.tensor, name));
+    default:
+      return stored.tensor;
+  }
+}
+
+void render_input_params(const std::string& module, const QuantParams& input, TensorMap& out) {
+  if (input.dynamic) return;
+  const bool fits = input.storage == DType::kU8 && input.scale.size() == 1 &&
+                    input.zero_point.size() == 1 && input.zero_point[0] >= 0 &&
+                    input.zero_point[0] <= 255;
+  if (!fits) refuse(module, "static input that cannot be expressed", "one U8 scale and zero point");
+  out[module + ".input_scale"] = make_tensor<float>({1}, input.scale);
+  out[module + ".input_zero_point"] = make_tensor<std::int8_t>(
+      {1}, {static_cast<std::int8_t>(input.zero_point[0] - kUnsignedOffset)});
+}
+
+}  // namespace
+
+std::string render_quantization_config(const Checkpoint& checkpoint) {
+  return json::dump({Object{{"config_groups", render_groups(collect_groups(checkpoint))},
+                            {"format", text("int-quantized")},
+                            {"global_compression_ratio", {Null{}}},
+                            {"ignore", render_ignored(checkpoint)},
+                            {"kv_cache_scheme", {Null{}}},
+                            {"quant_method", text("compressed-tensors")},
+                            {"quantization_status", text("compressed")}}},
+                    -1);
+}
+
+TensorMap render_tensors(const Checkpoint& checkpoint) {
+  TensorMap out;
+  for (const auto& [name, stored] : checkpoint.tensors) {
+    if (!stored.quant) {
+      out[name] = render_plain(stored, name);
+      continue;
+    }
+    check_weight(name, stored);
+    const auto scales = static_cast<std::int64_t>(stored.quant->scale.size());
+    const Shape shape =
+        stored.quant->granularity == Granularity::kChannel ? Shape{scales, 1} : Shape{1};
+    out[name] = stored.tensor;
+    out[name + "_scale"] = make_tensor<float>(shape, stored.quant->scale);
+  }
+  for (const auto& [module, activation] : checkpoint.activations) {
+    const auto weight = checkpoint.tensors.find(module + std::string(kWeight));
+    if (weight == checkpoint.tensors.end() || !weight->second.quant || !activation.input) {
+      refuse(module, "activation scheme of a module without quantized weight", "");
+    }
+    render_input_params(module, *activation.input, out);
+  }
+  return out;
+}
+
+}  // namespace qe

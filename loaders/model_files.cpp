@@ -1,0 +1,74 @@
+// Discovery of the files of a model directory, and the shard index.
+#include "loaders/model_files.h"
+
+#include <nlohmann/json.hpp>
+
+#include <qe/error.h>
+
+#include "loaders/file.h"
+
+namespace qe {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+std::map<std::string, std::set<std::string>> read_shard_index(const fs::path& file) {
+  const Config index = read_config_file(file);
+  std::map<std::string, std::set<std::string>> shards;
+  for (const auto& [tensor, value] : index.object("weight_map").items()) {
+    const auto shard = nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
+    if (!shard.is_string()) {
+      throw LoadError({.problem = "shard is not named by a string",
+                       .file = file.string(),
+                       .name = "weight_map." + tensor,
+                       .expected = "a file name",
+                       .actual = value});
+    }
+    shards[shard.get<std::string>()].insert(tensor);
+  }
+  if (shards.empty()) throw LoadError({.problem = "index names no tensor", .file = file.string()});
+  return shards;
+}
+
+}  // namespace
+
+fs::path require_file(const fs::path& directory, std::string_view name) {
+  if (auto file = find_in_directory(directory, name)) return *file;
+  throw LoadError(
+      {.problem = "file is missing", .file = directory.string(), .name = std::string(name)});
+}
+
+Config read_config_file(const fs::path& file) {
+  return Config::parse(read_text_file(file, kMaxJsonBytes), file.string());
+}
+
+WeightFiles find_weight_files(const fs::path& directory) {
+  if (find_in_directory(directory, kSingle)) return {.index = {}, .shards = {{kSingle, {}}}};
+  if (const auto index = find_in_directory(directory, kIndex)) {
+    return {.index = kIndex, .shards = read_shard_index(*index)};
+  }
+  for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    if (find_in_directory(directory, pickle)) {
+      throw UnsupportedError({.problem = "weights are a PyTorch pickle, which can run code",
+                              .file = directory.string(),
+                              .name = pickle,
+                              .expected = kSingle});
+    }
+  }
+  throw LoadError({.problem = "no weights",
+                   .file = directory.string(),
+                   .expected = std::string(kSingle) + " or " + kIndex});
+}
+
+std::vector<std::string> find_tokenizer_files(const fs::path& directory) {
+  std::vector<std::string> found;
+  for (const char* name : {"added_tokens.json", "special_tokens_map.json", "tokenizer.json",
+                           "tokenizer_config.json", "vocab.txt"}) {
+    if (find_in_directory(directory, name)) found.emplace_back(name);
+  }
+  return found;
+}
+
+}  // namespace qe

@@ -1,0 +1,270 @@
+// Synthetic BERT and DistilBERT classifiers as Hugging Face directories.
+#include <qe/synthetic.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include <qe/error.h>
+
+#include "loaders/output_file.h"
+#include "loaders/safetensors.h"
+#include "loaders/staged_directory.h"
+#include "loaders/synthetic_weights.h"
+
+namespace qe {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr float kDeviation = 0.02F;
+constexpr std::array<std::string_view, 5> kSpecialTokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
+                                                            "[MASK]"};
+
+struct Preset {
+  std::string_view name;
+  bool distil;
+  int hidden, layers, heads, intermediate, positions, vocab;
+};
+
+constexpr std::array kPresets = {
+    Preset{"bert-base", false, 768, 12, 12, 3072, 512, 30522},
+    Preset{"bert-large", false, 1024, 24, 16, 4096, 512, 30522},
+    Preset{"minilm-l6", false, 384, 6, 12, 1536, 512, 30522},
+    Preset{"distilbert-base", true, 768, 6, 12, 3072, 512, 30522},
+    Preset{"bert-tiny", false, 64, 2, 4, 128, 128, 600},
+    Preset{"distilbert-tiny", true, 64, 2, 4, 128, 128, 600},
+};
+
+struct Spec {
+  Preset preset;
+  std::uint64_t seed = 0;
+};
+
+Spec parse_spec(std::string_view text) {
+  const std::string_view name = text.substr(0, text.find(':'));
+  const auto preset = std::find_if(kPresets.begin(), kPresets.end(),
+                                   [&](const Preset& p) { return p.name == name; });
+  if (preset == kPresets.end()) {
+    std::string known;
+    for (const Preset& p : kPresets) {
+      known.append(known.empty() ? "" : ", ").append(p.name);
+    }
+    throw UsageError({.problem = "unknown synthetic model",
+                      .name = std::string(text),
+                      .expected = "one of " + known + ", with an optional :seed"});
+  }
+  Spec spec{.preset = *preset};
+  if (name.size() == text.size()) return spec;
+  const std::string_view seed = text.substr(name.size() + 1);
+  const auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), spec.seed);
+  if (error != std::errc{} || end != seed.data() + seed.size()) {
+    throw UsageError({.problem = "seed is not an unsigned 64-bit integer",
+                      .name = std::string(text),
+                      .actual = std::string(seed)});
+  }
+  return spec;
+}
+
+// Special tokens, the printable ASCII characters alone and as continuations, then made-up words
+// over a-z by length, each followed by its continuation.
+std::string generate_vocab(int size) {
+  std::string text;
+  int count = 0;
+  const auto add = [&](std::string_view prefix, std::string_view token) {
+    if (count == size) return;
+    text.append(prefix).append(token).append("\n");
+    ++count;
+  };
+  for (const std::string_view token : kSpecialTokens) add("", token);
+  for (char c = '!'; c <= '~'; ++c) {
+    if (c >= 'A' && c <= 'Z') continue;  // uncased
+    add("", {&c, 1});
+    add("##", {&c, 1});
+  }
+  for (std::string word = "aa"; count < size;) {
+    add("", word);
+    add("##", word);
+    std::size_t i = word.size();
+    while (i > 0 && word[i - 1] == 'z') word[--i] = 'a';
+    if (i == 0) {
+      word += 'a';
+    } else {
+      ++word[i - 1];
+    }
+  }
+  return text;
+}
+
+// Tokens of a vocab.txt; the last line may lack its newline.
+std::int64_t count_tokens(const std::string& vocab) {
+  std::set<std::string_view> missing(kSpecialTokens.begin(), kSpecialTokens.end());
+  std::int64_t count = 0;
+  for (std::size_t begin = 0; begin < vocab.size(); ++count) {
+    const std::size_t end = std::min(vocab.find('\n', begin), vocab.size());
+    std::string_view token(vocab.data() + begin, end - begin);
+    if (token.ends_with('\r')) token.remove_suffix(1);
+    missing.erase(token);
+    begin = end + 1;
+  }
+  if (!missing.empty()) {
+    throw UsageError(
+        {.problem = "vocabulary lacks a special token", .name = std::string(*missing.begin())});
+  }
+  return count;
+}
+
+class WeightMaker {
+ public:
+  explicit WeightMaker(std::uint64_t seed) : seed_(seed) {}
+
+  void matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    add(name + ".weight", {rows, cols}, 0.0F);
+  }
+  void linear(const std::string& name, std::int64_t out, std::int64_t in) {
+    matrix(name, out, in);
+    add(name + ".bias", {out}, 0.0F);
+  }
+  void layer_norm(const std::string& name, std::int64_t size) {
+    add(name + ".weight", {size}, 1.0F);
+    add(name + ".bias", {size}, 0.0F);
+  }
+  const TensorMap& tensors() const { return tensors_; }
+
+ private:
+  void add(const std::string& name, Shape shape, float mean) {
+    tensors_[name] = random_normal(name, seed_, std::move(shape), mean, kDeviation);
+  }
+
+  std::uint64_t seed_;
+  TensorMap tensors_;
+};
+
+void make_bert(const Preset& p, std::int64_t vocab, int labels, WeightMaker& make) {
+  const std::string embeddings = "bert.embeddings.";
+  make.matrix(embeddings + "word_embeddings", vocab, p.hidden);
+  make.matrix(embeddings + "position_embeddings", p.positions, p.hidden);
+  make.matrix(embeddings + "token_type_embeddings", 2, p.hidden);
+  make.layer_norm(embeddings + "LayerNorm", p.hidden);
+  for (int i = 0; i < p.layers; ++i) {
+    const std::string layer = "bert.encoder.layer." + std::to_string(i) + ".";
+    for (const char* part : {"query", "key", "value"}) {
+      make.linear(layer + "attention.self." + part, p.hidden, p.hidden);
+    }
+    make.linear(layer + "attention.output.dense", p.hidden, p.hidden);
+    make.layer_norm(layer + "attention.output.LayerNorm", p.hidden);
+    make.linear(layer + "intermediate.dense", p.intermediate, p.hidden);
+    make.linear(layer + "output.dense", p.hidden, p.intermediate);
+    make.layer_norm(layer + "output.LayerNorm", p.hidden);
+  }
+  make.linear("bert.pooler.dense", p.hidden, p.hidden);
+  make.linear("classifier", labels, p.hidden);
+}
+
+void make_distilbert(const Preset& p, std::int64_t vocab, int labels, WeightMaker& make) {
+  const std::string embeddings = "distilbert.embeddings.";
+  make.matrix(embeddings + "word_embeddings", vocab, p.hidden);
+  make.matrix(embeddings + "position_embeddings", p.positions, p.hidden);
+  make.layer_norm(embeddings + "LayerNorm", p.hidden);
+  for (int i = 0; i < p.layers; ++i) {
+    const std::string layer = "distilbert.transformer.layer." + std::to_string(i) + ".";
+    for (const char* part : {"q_lin", "k_lin", "v_lin", "out_lin"}) {
+      make.linear(layer + "attention." + part, p.hidden, p.hidden);
+    }
+    make.layer_norm(layer + "sa_layer_norm", p.hidden);
+    make.linear(layer + "ffn.lin1", p.intermediate, p.hidden);
+    make.linear(layer + "ffn.lin2", p.hidden, p.intermediate);
+    make.layer_norm(layer + "output_layer_norm", p.hidden);
+  }
+  make.linear("pre_classifier", p.hidden, p.hidden);
+  make.linear("classifier", labels, p.hidden);
+}
+
+Json make_config(const Preset& p, std::int64_t vocab, int labels) {
+  Json id2label = Json::object();
+  Json label2id = Json::object();
+  for (int i = 0; i < labels; ++i) {
+    const std::string label = "LABEL_" + std::to_string(i);
+    id2label[std::to_string(i)] = label;
+    label2id[label] = i;
+  }
+  Json config;
+  if (p.distil) {
+    config = {{"architectures", {"DistilBertForSequenceClassification"}},
+              {"model_type", "distilbert"},
+              {"dim", p.hidden},
+              {"hidden_dim", p.intermediate},
+              {"n_layers", p.layers},
+              {"n_heads", p.heads},
+              {"activation", "gelu"},
+              {"sinusoidal_pos_embds", false}};
+  } else {
+    config = {{"architectures", {"BertForSequenceClassification"}},
+              {"model_type", "bert"},
+              {"hidden_size", p.hidden},
+              {"intermediate_size", p.intermediate},
+              {"num_hidden_layers", p.layers},
+              {"num_attention_heads", p.heads},
+              {"hidden_act", "gelu"},
+              {"layer_norm_eps", 1e-12},
+              {"type_vocab_size", 2},
+              {"position_embedding_type", "absolute"}};
+  }
+  config["max_position_embeddings"] = p.positions;
+  config["vocab_size"] = vocab;
+  config["pad_token_id"] = 0;
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+  config["problem_type"] = "single_label_classification";
+  config["dtype"] = "float32";
+  config["torch_dtype"] = "float32";
+  return config;
+}
+
+Json make_tokenizer_config(const Preset& p) {
+  return {{"tokenizer_class", p.distil ? "DistilBertTokenizer" : "BertTokenizer"},
+          {"do_lower_case", true},
+          {"model_max_length", p.positions},
+          {"pad_token", "[PAD]"},
+          {"unk_token", "[UNK]"},
+          {"cls_token", "[CLS]"},
+          {"sep_token", "[SEP]"},
+          {"mask_token", "[MASK]"}};
+}
+
+}  // namespace
+
+std::vector<std::string> synthetic_models() {
+  std::vector<std::string> names;
+  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
+  return names;
+}
+
+void write_synthetic(std::string_view spec, const fs::path& directory,
+                     const SyntheticOptions& options) {
+  const auto [preset, seed] = parse_spec(spec);
+  if (options.labels < 2) {
+    throw UsageError({.problem = "too few labels",
+                      .expected = "at least 2",
+                      .actual = std::to_string(options.labels)});
+  }
+  const std::string vocab = options.vocab ? *options.vocab : generate_vocab(preset.vocab);
+  const std::int64_t tokens = count_tokens(vocab);
+  StagedDirectory staged(directory, options.force);
+  write_text_file(staged.path() / "config.json",
+                  make_config(preset, tokens, options.labels).dump(2) + "\n");
+  write_text_file(staged.path() / "tokenizer_config.json",
+                  make_tokenizer_config(preset).dump(2) + "\n");
+  write_text_file(staged.path() / "vocab.txt", vocab);
+  WeightMaker maker(seed);
+  (preset.distil ? make_distilbert : make_bert)(preset, tokens, options.labels, maker);
+  write_safetensors(staged.path() / "model.safetensors", maker.tensors(), {{"format", "pt"}});
+  staged.commit();
+}
+
+}  // namespace qe

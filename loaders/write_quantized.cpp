@@ -1,0 +1,157 @@
+// Quantized Checkpoint to Hugging Face directory.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <new>
+
+#include <qe/error.h>
+#include <qe/save.h>
+
+#include "engine/types/json_tree.h"
+#include "loaders/compressed_tensors.h"
+#include "loaders/file.h"
+#include "loaders/file_hash.h"
+#include "loaders/model_files.h"
+#include "loaders/output_file.h"
+#include "loaders/safetensors.h"
+#include "loaders/staged_directory.h"
+
+namespace qe {
+namespace fs = std::filesystem;
+namespace {
+
+using json::Number;
+using json::Object;
+using json::Value;
+
+// The source's configuration with `quantization_config` added; floats are stored as F32.
+std::string render_config(const Config& source, const Checkpoint& quantized) {
+  constexpr std::string_view kFloat = "\"float32\"";
+  std::string text = "{";
+  const auto add = [&text](std::string_view key, std::string_view value) {
+    if (text.size() > 1) text += ',';
+    text += json::dump({std::string(key)}, -1);
+    text += ':';
+    text += value;
+  };
+  for (const auto& [key, value] : source.items()) {
+    if (key != "dtype" && key != "torch_dtype") add(key, value);
+  }
+  add("dtype", kFloat);
+  add("torch_dtype", kFloat);
+  add("quantization_config", render_quantization_config(quantized));
+  text += '}';
+  return Config::parse(text, source.file()).dump() + "\n";
+}
+
+// Shortest digits that give the same double, and so the same float, when read.
+Number exact(float value) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.begin(), digits.end(), static_cast<double>(value)).ptr;
+  return {std::string(digits.begin(), end), false};
+}
+
+Object render_outputs(const Checkpoint& quantized) {
+  Object outputs;
+  for (const auto& [module, activation] : quantized.activations) {
+    if (!activation.output) continue;
+    const QuantParams& output = *activation.output;
+    if (output.dynamic || output.storage != DType::kU8 || output.scale.size() != 1 ||
+        output.zero_point.size() != 1) {
+      throw UsageError({.problem = "output scheme that cannot be expressed",
+                        .name = module,
+                        .expected = "one static U8 scale and zero point"});
+    }
+    outputs.emplace_back(
+        module,
+        Value{Object{{"scale", {exact(output.scale[0])}},
+                     {"zero_point", {Number{std::to_string(output.zero_point[0]), true}}}}});
+  }
+  return outputs;
+}
+
+Object hash_inputs(const fs::path& source) {
+  std::vector<std::string> names = find_tokenizer_files(source);
+  const WeightFiles weights = find_weight_files(source);
+  names.emplace_back("config.json");
+  if (weights.index) names.push_back(*weights.index);
+  for (const auto& [shard, tensors] : weights.shards) names.push_back(shard);
+  std::sort(names.begin(), names.end());
+  Object hashes;
+  for (const std::string& name : names) {
+    hashes.emplace_back(name, Value{hash_file(require_file(source, name))});
+  }
+  return hashes;
+}
+
+std::string render_private_config(const Checkpoint& quantized, const fs::path& source,
+                                  const std::string& recipe) {
+  Object out{{"format_version", {Number{std::to_string(kPrivateFormatVersion), true}}},
+             {"recipe", json::parse(recipe, "recipe")},
+             {"inputs", {hash_inputs(source)}}};
+  if (!std::holds_alternative<Object>(out[1].second.data)) {
+    throw UsageError({.problem = "recipe is not a JSON object"});
+  }
+  Object outputs = render_outputs(quantized);
+  if (!outputs.empty()) out.emplace_back("output_activations", Value{std::move(outputs)});
+  return json::dump({std::move(out)}, 2) + "\n";
+}
+
+void copy_durably(const fs::path& from, const fs::path& to) {
+  const auto image = FileImage::open(from, /*use_mmap=*/true);
+  OutputFile out(to);
+  out.write(image->bytes());
+  out.commit();
+}
+
+// Replacing a directory must not remove the one that is being read.
+void refuse_source_inside(const fs::path& source, const fs::path& output) {
+  std::error_code error;
+  if (!fs::exists(output, error)) return;
+  const fs::path inner = fs::canonical(source);
+  const fs::path outer = fs::canonical(output);
+  const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  if (end == outer.end()) {
+    throw UsageError({.problem = "output would replace the model it is made from",
+                      .file = output.string(),
+                      .expected = "another directory than " + source.string()});
+  }
+}
+
+void write(const Checkpoint& quantized, const fs::path& source, const fs::path& output,
+           const WriteOptions& options) {
+  const Config config = read_config_file(require_file(source, "config.json"));
+  if (config.has("quantization_config")) {
+    throw LoadError({.problem = "model is quantized already",
+                     .file = source.string(),
+                     .name = "quantization_config"});
+  }
+  if (!quantized.quantized()) {
+    throw UsageError({.problem = "model to write is not quantized", .file = quantized.source});
+  }
+  refuse_source_inside(source, output);
+  const TensorMap tensors = render_tensors(quantized);
+  const std::string public_config = render_config(config, quantized);
+  StagedDirectory staged(output, options.force);
+  write_text_file(staged.path() / "config.json", public_config);
+  write_text_file(staged.path() / kPrivateConfigFile,
+                  render_private_config(quantized, source, options.recipe));
+  for (const std::string& name : find_tokenizer_files(source)) {
+    copy_durably(require_file(source, name), staged.path() / name);
+  }
+  write_safetensors(staged.path() / "model.safetensors", tensors, {{"format", "pt"}});
+  staged.commit();
+}
+
+}  // namespace
+
+void write_quantized(const Checkpoint& quantized, const fs::path& source, const fs::path& output,
+                     const WriteOptions& options) {
+  try {
+    write(quantized, source, output, options);
+  } catch (const std::bad_alloc&) {
+    throw ResourceError({.problem = "not enough memory to write", .file = output.string()});
+  }
+}
+
+}  // namespace qe
