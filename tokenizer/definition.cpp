@@ -112,6 +112,7 @@ Definition make_bert_definition(Vocabulary vocabulary, std::string file,
                                 const ConfigSettings& config) {
   Definition definition;
   definition.file = std::move(file);
+  definition.may_repeat_tokens = true;
   definition.normalizer.lowercase = config.do_lower_case.value_or(true);
   definition.normalizer.handle_chinese_chars = config.tokenize_chinese_chars.value_or(true);
   definition.normalizer.strip_accents =
@@ -135,7 +136,10 @@ Definition make_bert_definition(Vocabulary vocabulary, std::string file,
     const auto is_same = [&](const AddedToken& other) { return other.content == token; };
     auto& tokens = definition.added_tokens;
     if (std::any_of(tokens.begin(), tokens.end(), is_same)) return;
-    tokens.push_back({.content = token, .id = id});
+    AddedToken added;
+    added.content = token;
+    added.id = id;
+    tokens.push_back(std::move(added));
   };
   const auto require = [&](const std::optional<std::string>& name, const char* usual) {
     const std::string token = name.value_or(usual);

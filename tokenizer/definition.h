@@ -18,8 +18,9 @@
 namespace qe::tokenizer {
 
 struct Definition {
-  std::string file;       // the file that gave the vocabulary, for messages
-  Vocabulary vocabulary;  // of the WordPiece model: ids 0 to size() - 1
+  std::string file;                // the file that gave the vocabulary, for messages
+  Vocabulary vocabulary;           // of the WordPiece model: ids 0 to size() - 1
+  bool may_repeat_tokens = false;  // as lines of vocab.txt may
   NormalizerOptions normalizer;
   WordPieceOptions wordpiece;
   std::int32_t unknown_id = 0;

@@ -59,6 +59,7 @@ const PrefixTable::Item* PrefixTable::lookup(std::uint64_t h, std::string_view k
 }
 
 PrefixTable::Match PrefixTable::longest(std::string_view text) const noexcept {
+  if (!may_start_with(text.front())) return {};
   const std::size_t limit =
       std::min<std::size_t>(text.size(), longest_[static_cast<unsigned char>(text.front())]);
   std::array<std::uint64_t, kMaxKeyBytes> hashes;  // of the prefixes, by their size less one
@@ -69,12 +70,6 @@ PrefixTable::Match PrefixTable::longest(std::string_view text) const noexcept {
       return {size, item->value};
   }
   return {};
-}
-
-std::optional<std::int32_t> PrefixTable::find(std::string_view key) const noexcept {
-  if (items_.empty()) return std::nullopt;
-  const Item* item = lookup(hash(key), key);
-  return item != nullptr ? std::optional(item->value) : std::nullopt;
 }
 
 }  // namespace qe::tokenizer

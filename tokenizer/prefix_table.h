@@ -32,7 +32,6 @@ class PrefixTable {
 
   // `text` must not be empty.
   Match longest(std::string_view text) const noexcept;
-  std::optional<std::int32_t> find(std::string_view key) const noexcept;
 
   bool empty() const noexcept { return items_.empty(); }
   // False for a byte that no key starts with.

@@ -57,8 +57,7 @@ struct Lengths {
   std::size_t second;
 };
 
-// Shortens the longer text first, then both alike; the texts may come already cut just beyond
-// `room`, whose lengths then decide which counts as the longer.
+// Shortens the longer text first, then both alike.
 Lengths truncate_longest_first(Lengths lengths, std::size_t room) {
   if (lengths.first + lengths.second <= room) return lengths;
   const bool is_swapped = lengths.first > lengths.second;
@@ -80,6 +79,7 @@ class Tokenizer::Impl {
         raw_(raw_tokens(definition_)),
         normalized_(normalized_tokens(definition_, normalizer_)) {
     check_ids();
+    check_duplicates();
   }
 
   void encode(std::string_view text, std::optional<std::string_view> pair, std::size_t max_length,
@@ -100,7 +100,8 @@ class Tokenizer::Impl {
 
  private:
   void check_ids() const;
-  std::size_t append_text(std::string_view text, std::size_t max_tokens, Encoding& out) const;
+  void check_duplicates() const;
+  std::size_t append_text(std::string_view text, std::size_t enough, Encoding& out) const;
 
   Definition definition_;
   Normalizer normalizer_;
@@ -120,12 +121,20 @@ void Tokenizer::Impl::check_ids() const {
   }
 }
 
-// Appends the ids of one text and returns how many. Like the peer it stops after the first word
-// that brings them to `max_tokens`, so that the rest of a long text costs nothing.
-std::size_t Tokenizer::Impl::append_text(std::string_view text, std::size_t max_tokens,
+void Tokenizer::Impl::check_duplicates() const {
+  const auto token = wordpiece_.duplicate();
+  if (!token || definition_.may_repeat_tokens) return;
+  throw LoadError({.problem = "token \"" + std::string(*token) + "\" is given twice",
+                   .file = definition_.file,
+                   .name = "model.vocab"});
+}
+
+// Appends the ids of one text and returns how many. May stop at the end of a word once there are
+// `enough`, so that the rest of a long text costs nothing.
+std::size_t Tokenizer::Impl::append_text(std::string_view text, std::size_t enough,
                                          Encoding& out) const {
   const std::size_t before = out.ids.size();
-  const std::size_t stop = before + max_tokens;
+  const std::size_t stop = before + enough;
   const auto put_id = [&](std::int32_t id) { out.ids.push_back(id); };
   const auto put_words = [&](std::string_view part) {
     return wordpiece_.append(part, stop, out.ids);
@@ -145,10 +154,11 @@ void Tokenizer::Impl::encode(std::string_view text, std::optional<std::string_vi
   ids.clear();
   ids.push_back(definition_.cls_id);
   const std::size_t room = max_length - (pair ? 3 : 2);
-  Lengths lengths{append_text(text, max_length, out), 0};
-  if (pair) lengths.second = append_text(*pair, max_length, out);
-  const Lengths kept =
-      pair ? truncate_longest_first(lengths, room) : Lengths{std::min(lengths.first, room), 0};
+  // Which text of a pair is the longer is known only at the end of both.
+  constexpr std::size_t kAll = std::numeric_limits<std::int32_t>::max();
+  Lengths lengths{append_text(text, pair ? kAll : room + 1, out), 0};
+  if (pair) lengths.second = append_text(*pair, kAll, out);
+  const Lengths kept = truncate_longest_first(lengths, room);
   out.truncated = kept.first < lengths.first || kept.second < lengths.second;
 
   const auto at = [&](std::size_t index) {
@@ -158,13 +168,10 @@ void Tokenizer::Impl::encode(std::string_view text, std::optional<std::string_vi
   ids.erase(at(second + kept.second), ids.end());
   ids.erase(at(1 + kept.first), at(second));
   ids.insert(at(1 + kept.first), definition_.sep_id);
+  if (pair) ids.push_back(definition_.sep_id);
   out.type_ids.assign(ids.size(), 0);
-  if (pair) {
-    ids.push_back(definition_.sep_id);
-    out.type_ids.resize(ids.size(), 1);
-    std::fill(out.type_ids.begin() + static_cast<std::ptrdiff_t>(2 + kept.first),
-              out.type_ids.end(), 1);
-  }
+  std::fill(out.type_ids.begin() + static_cast<std::ptrdiff_t>(2 + kept.first), out.type_ids.end(),
+            1);
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}

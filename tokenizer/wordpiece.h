@@ -26,6 +26,9 @@ class WordPiece {
   // `vocabulary` must outlive it and hold no token longer than PrefixTable::kMaxKeyBytes.
   WordPiece(const Vocabulary& vocabulary, std::int32_t unknown_id, const WordPieceOptions& options);
 
+  // A token that stands in the vocabulary more than once; its last id counts.
+  std::optional<std::string_view> duplicate() const noexcept { return first_.duplicate(); }
+
   // Appends the ids of `text`, stopping after the first word that brings `ids` to `stop` elements.
   // False if it stopped so.
   bool append(std::string_view text, std::size_t stop, std::vector<std::int32_t>& ids) const;

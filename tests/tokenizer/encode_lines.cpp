@@ -1,5 +1,6 @@
-// encode_lines: ids of texts, for the scripts that compare them with another tokenizer. Standard input
-// has one JSON string or pair of strings a line; standard output one JSON array of ids a line.
+// encode_lines: ids of texts, for the scripts that compare them with another tokenizer. Standard
+// input has one JSON string or pair of strings a line; standard output one JSON array of ids a
+// line.
 //   encode_lines [--vocab F] [--tokenizer-json F] [--config F] [--max-length N]
 #include <fstream>
 #include <iostream>

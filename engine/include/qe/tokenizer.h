@@ -17,10 +17,10 @@ namespace qe {
 // tokenizer_json is needed. tokenizer.json wins over vocab.txt; where both are given they must hold
 // the same vocabulary. The views need to live only as long as the call of Tokenizer::load.
 struct TokenizerSources {
-  std::optional<std::string_view> vocab_txt;
-  std::optional<std::string_view> tokenizer_json;
-  std::optional<std::string_view> tokenizer_config_json;
-  std::string directory;  // where they came from, for messages
+  std::optional<std::string_view> vocab_txt = {};
+  std::optional<std::string_view> tokenizer_json = {};
+  std::optional<std::string_view> tokenizer_config_json = {};
+  std::string directory = {};  // where they came from, for messages
 };
 
 // The ids of one text or pair of texts. Give the same object to many calls: its memory is reused.
