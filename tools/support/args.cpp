@@ -1,0 +1,122 @@
+// Shared flags on top of CLI11. Ranges are checked here, so tools never see a value out of range.
+#include "tools/support/args.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <iostream>
+#include <set>
+
+#include <qe/error.h>
+
+#include "tools/support/text.h"
+
+namespace qe::tools {
+
+int usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+void add_threads(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--threads", flags.threads, "Threads (default: the CPUs this process may use)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+}
+
+void add_batch(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--batch", flags.batch, "Texts of one run")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_max_length(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--max-length", flags.max_length,
+                 "Tokens a text is cut to, [CLS] and [SEP] included (default: the model's own)")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
+}
+
+void add_seed(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--seed", flags.seed, "Seed of everything random; results repeat with it")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_engine(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--isa", flags.isa_name,
+                 "Fastest instruction set to use: reference, avx2 or avx512_vnni (default: "
+                 "QE_ISA, else what the CPU has)")
+      ->type_name("NAME");
+  app.add_flag("--no-mmap", flags.no_mmap,
+               "Read weight files instead of mapping them (for files that others may truncate)");
+}
+
+void add_timing(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--warmup", flags.warmup, "Untimed runs before the timed ones")
+      ->check(CLI::Range(0, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  auto* const iterations = app.add_option("--iters", flags.iterations, "Timed runs of one block");
+  iterations->check(CLI::Range(1, 1'000'000))->type_name("N");
+  app.add_option("--duration", flags.duration, "Seconds of one timed block")
+      ->check(CLI::Range(0.001, 86'400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->excludes(iterations);
+}
+
+void add_progress(CLI::App& app, SharedFlags& flags) {
+  app.add_flag("--quiet", flags.quiet, "Print the result alone: no notes, no progress");
+  app.add_flag("--no-progress", flags.no_progress,
+               "No progress line (there is none anyway unless standard error is a terminal)");
+}
+
+void add_output(CLI::App& app, SharedFlags& flags, std::initializer_list<const char*> formats) {
+  flags.format = *formats.begin();
+  std::set<std::string> allowed(formats.begin(), formats.end());
+  app.add_option("--format", flags.format, "Form of the result")
+      ->check(CLI::IsMember(std::move(allowed)))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  app.add_option("--output,-o", flags.output, "Write the result to this file")->type_name("FILE");
+}
+
+void describe(CLI::App& app, const std::string& name, const std::string& purpose,
+              const std::string& examples) {
+  app.name(name);
+  app.description(purpose);
+  app.set_version_flag("--version", name + " " QE_TOOLS_VERSION, "Print the version and stop");
+  app.footer("\nExamples:\n" + examples +
+             "\nExit codes: 0 success, 1 a --fail-if threshold failed, 2 usage, 3 bad model, 4 bad "
+             "data,\n5 input or output, 6 out of memory or capacity, 130 interrupted.");
+}
+
+void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {  // --help, --version
+    app.exit(done, std::cout, std::cerr);
+    throw EarlyExit{};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError({.problem = std::string(error.what()) + "; see --help"});
+  }
+  if (flags.threads == 0) flags.threads = usable_cpus();
+  if (flags.isa_name.empty()) {
+    flags.isa = default_isa();
+    return;
+  }
+  const auto wanted = parse_isa(flags.isa_name);
+  if (!wanted) {
+    throw UsageError({.problem = "unknown instruction set",
+                      .name = "--isa",
+                      .expected = "reference, avx2 or avx512_vnni",
+                      .actual = quote(flags.isa_name)});
+  }
+  flags.isa = std::min(*wanted, available_isas().back());
+}
+
+}  // namespace qe::tools

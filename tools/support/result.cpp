@@ -1,0 +1,99 @@
+// The environment is read from /proc and /sys; what cannot be read there is null.
+#include "tools/support/result.h"
+
+#include <sys/utsname.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+
+#include "tools/support/file_info.h"
+#include "tools/support/table.h"
+
+namespace qe::tools {
+namespace {
+
+Json cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) {
+      const std::size_t colon = line.find(": ");
+      if (colon != std::string::npos) return line.substr(colon + 2);
+    }
+  }
+  return nullptr;
+}
+
+std::optional<std::string> governor() {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  std::string name;
+  if (file >> name) return name;
+  return std::nullopt;
+}
+
+std::optional<double> load_average() {
+  double minute = 0.0;
+  if (getloadavg(&minute, 1) == 1) return minute;
+  return std::nullopt;
+}
+
+Json system_name() {
+  utsname names = {};
+  if (uname(&names) != 0) return nullptr;
+  return std::string(names.sysname) + " " + names.release + " " + names.machine;
+}
+
+Json environment(const SharedFlags& flags) {
+  Json isas = Json::array();
+  for (const Isa isa : available_isas()) isas.push_back(name(isa));
+  const auto load = load_average();
+  const auto frequency = governor();
+  return {{"cpu", cpu_model()},
+          {"cpus", usable_cpus()},
+          {"isa", name(flags.isa)},
+          {"available_isas", isas},
+          {"threads", flags.threads},
+          {"system", system_name()},
+          {"load_average", load ? Json(*load) : Json(nullptr)},
+          {"governor", frequency ? Json(*frequency) : Json(nullptr)}};
+}
+
+}  // namespace
+
+Json begin_result(const std::string& tool, const SharedFlags& flags,
+                  std::span<const std::filesystem::path> inputs) {
+  Json files = Json::array();
+  for (const std::filesystem::path& input : inputs) {
+    for (const FileInfo& info : describe_files(input)) {
+      files.push_back({{"path", info.path}, {"bytes", info.bytes}, {"xxh64", info.xxh64}});
+    }
+  }
+  return {{"schema", kResultSchema},           {"tool", tool},
+          {"version", QE_TOOLS_VERSION},       {"complete", true},
+          {"environment", environment(flags)}, {"inputs", files}};
+}
+
+void write_json(std::ostream& out, const Json& value) {
+  out << value.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+}
+
+void write_json_line(std::ostream& out, const Json& value) {
+  out << value.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+}
+
+std::vector<std::string> timing_warnings(int threads) {
+  std::vector<std::string> warnings;
+  const auto load = load_average();
+  // One program that keeps `threads` CPUs busy is what is about to run: anything on top disturbs.
+  if (load && *load + threads > usable_cpus() + 0.5) {
+    warnings.push_back("the machine is busy: load average " + fixed(*load, 2) + " on " +
+                       std::to_string(usable_cpus()) + " CPUs");
+  }
+  const auto frequency = governor();
+  if (frequency && *frequency != "performance") {
+    warnings.push_back("the CPU frequency governor is \"" + *frequency + "\", not \"performance\"");
+  }
+  return warnings;
+}
+
+}  // namespace qe::tools
