@@ -6,6 +6,7 @@ TSV file in file order, B a request. Tokenization happens here, before any clock
 """
 
 import csv
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,13 +46,28 @@ class Requests:
 
 
 def load_tokenizer(model_dir: str, max_length: int = 0):
-    """The directory's tokenizer.json, padding off; truncation as stored unless given."""
-    from tokenizers import Tokenizer
+    """The directory's tokenizer.json, else its vocab.txt; padding off.
 
-    tokenizer = Tokenizer.from_file(str(Path(model_dir) / "tokenizer.json"))
+    Truncation is what tokenizer.json stores, else the model's positions, unless given.
+    """
+    from tokenizers import BertWordPieceTokenizer, Tokenizer
+
+    folder = Path(model_dir)
+    if (folder / "tokenizer.json").exists():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    else:
+        settings = folder / "tokenizer_config.json"
+        settings = json.loads(settings.read_text()) if settings.exists() else {}
+        tokenizer = BertWordPieceTokenizer(
+            str(folder / "vocab.txt"),
+            lowercase=settings.get("do_lower_case", True),
+            strip_accents=settings.get("strip_accents"),
+            handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+        )
     tokenizer.no_padding()
-    if max_length:
-        tokenizer.enable_truncation(max_length)
+    if max_length or not tokenizer.truncation:
+        config = json.loads((folder / "config.json").read_text())
+        tokenizer.enable_truncation(max_length or config["max_position_embeddings"])
     return tokenizer
 
 
