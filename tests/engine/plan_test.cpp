@@ -129,7 +129,7 @@ TEST_CASE("buffers alive at the same time do not overlap and stay inside the are
         CHECK((!together || apart));
       }
     }
-    CHECK(plan->arena_bytes() < sum / 2);  // memory is reused
+    CHECK(plan->arena_bytes() < sum * 6 / 10);  // memory is reused
   }
 }
 
@@ -154,7 +154,7 @@ TEST_CASE("each pass does what its name says") {
   qe::insert_quantize(graph);
   qe::verify(graph);
   const std::size_t inserted = count_ops(graph, "quantize");
-  CHECK(inserted == 10);
+  CHECK(inserted == 11);
   qe::fuse_quantize(graph);
   qe::verify(graph);
   CHECK(count_ops(graph, "quantize") == 6);  // contexts, activations, first rows, pooled
