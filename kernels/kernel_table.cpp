@@ -1,20 +1,74 @@
-// The explicit list of instruction sets and the overlay that fills each table.
+// The explicit list of instruction sets, their detection, and the overlay that fills each table:
+// reference below AVX2 below AVX-512 VNNI. A new kernel is one more line in the table it speeds up.
 #include "kernels/kernel_table.h"
 
-namespace qe::kernels {
+#include "kernels/isa_tables.h"
 
-const char* isa_name(Isa isa) {
-  switch (isa) {
-    case Isa::kReference:
-      return "reference";
-    case Isa::kAvx2:
-      return "avx2";
-    case Isa::kAvx512Vnni:
-      return "avx512_vnni";
-  }
-  return "unknown";
+namespace qe::kernels {
+namespace {
+
+constexpr KernelTable reference_table() {
+  KernelTable table{};
+  table.isa = Isa::kReference;
+  table.name = "reference";
+  table.pack_weights = reference::pack_weights;
+  table.gemm = reference::gemm;
+  return table;
 }
 
-std::vector<Isa> available_isas() { return {Isa::kReference}; }
+constexpr KernelTable avx2_table() {
+  KernelTable table = reference_table();
+  table.isa = Isa::kAvx2;
+  table.name = "avx2";
+  return table;
+}
+
+constexpr KernelTable avx512_vnni_table() {
+  KernelTable table = avx2_table();
+  table.isa = Isa::kAvx512Vnni;
+  table.name = "avx512_vnni";
+  return table;
+}
+
+constexpr KernelTable kReferenceTable = reference_table();
+constexpr KernelTable kAvx2Table = avx2_table();
+constexpr KernelTable kAvx512VnniTable = avx512_vnni_table();
+
+// The compiler's run-time check covers both the CPU and the register state the system saves. Every
+// CPU with AVX2 has F16C, which clang 14 cannot name here.
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool has_avx512_vnni() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) { return kernel_table(isa).name; }
+
+std::vector<Isa> available_isas() {
+  std::vector<Isa> isas = {Isa::kReference};
+  if (has_avx2()) {
+    isas.push_back(Isa::kAvx2);
+  }
+  if (has_avx512_vnni()) {
+    isas.push_back(Isa::kAvx512Vnni);
+  }
+  return isas;
+}
+
+const KernelTable& kernel_table(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512Vnni:
+      return kAvx512VnniTable;
+    case Isa::kAvx2:
+      return kAvx2Table;
+    case Isa::kReference:
+      break;
+  }
+  return kReferenceTable;
+}
 
 }  // namespace qe::kernels

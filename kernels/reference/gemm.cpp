@@ -1,0 +1,95 @@
+// The plain rendering of the quantized matrix product: pack_weights and gemm of kernel_table.h,
+// element by element. It is the specification the other instruction sets are tested against; it
+// refuses nothing and is tuned for nothing.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/isa_tables.h"
+
+namespace qe::kernels::reference {
+namespace {
+
+int panel_width(int n, int panel) {
+  const int columns = round_up(n, kColumnGroup) - panel * kPanelWidth;
+  return columns < kPanelWidth ? columns : kPanelWidth;
+}
+
+std::int32_t accumulate(const GemmArgs& args, int row, int column) {
+  const int panel = column / kPanelWidth;
+  const int width = panel_width(args.n, panel);
+  const std::uint8_t* a = args.a + row * args.lda;
+  const std::int8_t* b =
+      args.b + static_cast<std::ptrdiff_t>(panel) * kPanelWidth * round_up(args.k, kDepthGroup) +
+      static_cast<std::ptrdiff_t>(column % kPanelWidth) * kDepthGroup;
+  std::int32_t acc = args.column_offset ? args.column_offset[column] : 0;
+  for (int k = 0; k < args.k; ++k) {
+    acc += a[k] *
+           b[k / kDepthGroup * static_cast<std::ptrdiff_t>(width) * kDepthGroup + k % kDepthGroup];
+  }
+  return acc;
+}
+
+float activate(Activation activation, float y) {
+  return activation == Activation::kRelu ? (y > 0.0F ? y : 0.0F) : y;
+}
+
+// NaN compares false and becomes 0; nearbyint rounds to even in the default environment.
+std::uint8_t to_u8(float t) {
+  const float low = t > 0.0F ? t : 0.0F;
+  return static_cast<std::uint8_t>(std::nearbyint(low < 255.0F ? low : 255.0F));
+}
+
+void finish(const GemmArgs& args, int row, int column, std::int32_t acc) {
+  const float scale =
+      args.row_scale ? args.row_scale[row] * args.column_scale[column] : args.column_scale[column];
+  const auto x = static_cast<float>(acc);
+  float y = args.bias ? std::fma(x, scale, args.bias[column]) : x * scale;
+  y = activate(args.activation, y);
+  if (args.out_u8) {
+    const float t = args.activation == Activation::kNone
+                        ? y
+                        : std::fma(y, args.out_inv_scale, args.out_zero_point);
+    args.out_u8[row * args.ld_out_u8 + column] = to_u8(t);
+    return;
+  }
+  args.out_f32[row * args.ld_out_f32 + column] =
+      args.residual ? y + args.residual[row * args.ld_residual + column] : y;
+}
+
+}  // namespace
+
+void pack_weights(const PackWeightsArgs& args) noexcept {
+  for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
+    const int width = panel_width(args.n, panel);
+    std::int8_t* out = args.packed + static_cast<std::ptrdiff_t>(panel) * kPanelWidth *
+                                         round_up(args.k, kDepthGroup);
+    std::memset(out, 0, static_cast<std::size_t>(width) * round_up(args.k, kDepthGroup));
+    for (int j = 0; j < width; ++j) {
+      const int column = panel * kPanelWidth + j;
+      std::int32_t sum = 0;
+      if (column < args.n) {
+        const std::int8_t* w = args.w + column * args.ldw;
+        for (int k = 0; k < args.k; ++k) {
+          out[(k / kDepthGroup * static_cast<std::ptrdiff_t>(width) + j) * kDepthGroup +
+              k % kDepthGroup] = w[k];
+          sum += w[k];
+        }
+      }
+      if (args.column_sum) {
+        args.column_sum[column] = sum;
+      }
+    }
+  }
+}
+
+void gemm(const GemmArgs& args) noexcept {
+  const int first = args.first_panel * kPanelWidth;
+  const int last = args.last_panel * kPanelWidth;
+  for (int row = 0; row < args.m; ++row) {
+    for (int column = first; column < (last < args.n ? last : args.n); ++column) {
+      finish(args, row, column, accumulate(args, row, column));
+    }
+  }
+}
+
+}  // namespace qe::kernels::reference
