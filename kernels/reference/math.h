@@ -1,0 +1,32 @@
+// The float functions of docs/numerics.md, one element at a time: the specification every vector
+// version equals bit for bit. They set no errno and no promise holds for the sign or payload of a
+// NaN result.
+#pragma once
+
+#include <cstdint>
+
+namespace qe::kernels::reference {
+
+// a if a > b, else b (so b when either is NaN); minimum likewise.
+float maximum(float a, float b) noexcept;
+float minimum(float a, float b) noexcept;
+
+// The argument is clamped to [-87, 88], NaN counting as -87; relative error <= 8e-7.
+float exp(float x) noexcept;
+
+// Absolute error <= 3e-7.
+float tanh(float x) noexcept;
+
+// GELU for results that are quantized to 8 bits (the epilogue of the integer matrix product):
+// absolute error <= 3e-5.
+float gelu_erf(float x) noexcept;
+float gelu_tanh(float x) noexcept;
+
+// GELU for the float path: error <= 7e-7 max(1, |x|).
+float gelu_erf_precise(float x) noexcept;
+float gelu_tanh_precise(float x) noexcept;
+
+// round_half_even(clamp(t, 0, 255)); NaN gives 0.
+std::uint8_t round_to_u8(float t) noexcept;
+
+}  // namespace qe::kernels::reference

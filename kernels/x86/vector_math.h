@@ -1,0 +1,92 @@
+// The float functions of docs/numerics.md over 16 lanes: each lane has the bits of the function of
+// the same name in kernels/reference/math.h. V is the F32x16 of an instruction set
+// (kernels/x86/<isa>/f32x16.h). Included only by files compiled for one instruction set, hence the
+// anonymous namespace and no standard library code.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/kernel_table.h"
+#include "kernels/math_constants.h"
+
+namespace qe::kernels {
+namespace {
+
+template <class V, std::size_t kTerms>
+inline V polynomial(const float (&c)[kTerms], V x) {
+  V p = V::broadcast(c[kTerms - 1]);
+#pragma GCC unroll 16
+  for (std::size_t i = kTerms - 1; i > 0; --i) {
+    p = fma(p, x, V::broadcast(c[i - 1]));
+  }
+  return p;
+}
+
+template <class V, std::size_t kTerms>
+inline V gelu(const float (&c)[kTerms], float center, V x) {
+  const V v = fma(x, x, V::broadcast(-center));
+  const V phi = fma(x, polynomial(c, v), V::broadcast(0.5F));
+  return x * minimum(maximum(phi, V::broadcast(0.0F)), V::broadcast(1.0F));
+}
+
+template <class V>
+inline V exp(V x) {
+  const V magic = V::broadcast(kRoundMagic);
+  const V clamped = minimum(maximum(x, V::broadcast(kExpLow)), V::broadcast(kExpHigh));
+  const V shifted = fma(clamped, V::broadcast(kLog2E), magic);
+  const V n = shifted - magic;
+  const V r = fma(n, V::broadcast(kMinusLn2), clamped);
+  return add_exponent(fma(polynomial(kExp, r), r, V::broadcast(1.0F)), shifted);
+}
+
+template <class V>
+inline V tanh(V x) {
+  const V one = V::broadcast(1.0F);
+  const V magnitude = absolute(x);
+  const V e = exp(V::broadcast(-2.0F) * magnitude);
+  const V large = copy_sign((one - e) / (one + e), x);
+  const V square = x * x;
+  const V small = fma(x * square, polynomial(kTanh, square), x);
+  return select_greater(magnitude, V::broadcast(kTanhSplit), large, small);
+}
+
+template <class V>
+inline V gelu_erf(V x) {
+  return gelu(kPhiQuick, kPhiQuickCenter, x);
+}
+
+template <class V>
+inline V gelu_tanh(V x) {
+  return gelu(kTanhPhiQuick, kTanhPhiQuickCenter, x);
+}
+
+template <class V>
+inline V gelu_erf_precise(V x) {
+  return gelu(kPhi, kPhiCenter, x);
+}
+
+template <class V>
+inline V gelu_tanh_precise(V x) {
+  const V slope = fma(x * x, V::broadcast(kGeluTanhCubic), V::broadcast(kGeluTanhLinear));
+  const V half = V::broadcast(0.5F) * x;
+  return fma(half, tanh(x * slope), half);
+}
+
+// The epilogue's activation, known at compile time.
+template <Activation kActivation, class V>
+inline V activate(V x) {
+  if constexpr (kActivation == Activation::kRelu) {
+    return maximum(x, V::broadcast(0.0F));
+  } else if constexpr (kActivation == Activation::kGeluErf) {
+    return gelu_erf(x);
+  } else if constexpr (kActivation == Activation::kGeluTanh) {
+    return gelu_tanh(x);
+  } else if constexpr (kActivation == Activation::kTanh) {
+    return tanh(x);
+  } else {
+    return x;
+  }
+}
+
+}  // namespace
+}  // namespace qe::kernels
