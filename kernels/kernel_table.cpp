@@ -27,6 +27,7 @@ constexpr KernelTable avx512_vnni_table() {
   KernelTable table = avx2_table();
   table.isa = Isa::kAvx512Vnni;
   table.name = "avx512_vnni";
+  table.gemm = avx512_vnni::gemm;
   return table;
 }
 

@@ -1,0 +1,66 @@
+// The measuring loops that need no instruction set of their own.
+#include "kernels/peak.h"
+
+#include <emmintrin.h>
+
+#include "kernels/kernel_table.h"
+
+namespace qe::kernels {
+namespace {
+
+// Without AVX2 there is no vector kernel and no meaningful peak: plain code, one product at a time.
+constexpr std::int64_t kScalarMacs = 16;
+
+std::int32_t multiply_scalar(std::int64_t iterations) noexcept {
+  std::int32_t sum = 0;
+  for (std::int64_t i = 0; i < iterations * kScalarMacs; ++i) {
+    sum += static_cast<std::uint8_t>(i) * static_cast<std::int8_t>(sum);
+  }
+  return sum;
+}
+
+}  // namespace
+
+PeakLoop int8_peak_loop() {
+  switch (available_isas().back()) {
+    case Isa::kAvx512Vnni:
+      return avx512_vnni::kPeakLoop;
+    case Isa::kAvx2:
+      return avx2::kPeakLoop;
+    case Isa::kReference:
+      break;
+  }
+  return {kScalarMacs, multiply_scalar};
+}
+
+std::uint64_t run_cycle_chain(std::int64_t iterations) noexcept {
+  std::uint64_t sum = 0;
+  const std::uint64_t addend = 1;
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    // Register operands: newer CPUs add small immediates for free while renaming.
+    asm volatile(
+        ".rept 64\n\t"
+        "add %1, %0\n\t"
+        ".endr"
+        : "+r"(sum)
+        : "r"(addend));
+  }
+  return sum;
+}
+
+std::uint64_t read_bytes(const std::byte* memory, std::size_t bytes) noexcept {
+  constexpr std::size_t kLine = 64;
+  constexpr std::size_t kAhead = 4096;
+  __m128i sum[4] = {};
+  for (std::size_t at = 0; at < bytes; at += kLine) {
+    _mm_prefetch(reinterpret_cast<const char*>(memory + at + kAhead), _MM_HINT_T1);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const auto* word = reinterpret_cast<const __m128i*>(memory + at + i * sizeof(__m128i));
+      sum[i] = _mm_xor_si128(sum[i], _mm_loadu_si128(word));
+    }
+  }
+  const __m128i all = _mm_xor_si128(_mm_xor_si128(sum[0], sum[1]), _mm_xor_si128(sum[2], sum[3]));
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(all));
+}
+
+}  // namespace qe::kernels

@@ -1,0 +1,284 @@
+// u8 x s8 matrix product with AVX-512 VNNI: micro-kernels of up to 6 rows by 64 columns whose 24
+// accumulators stay in registers from the column offset to the stored result. Columns outer, rows
+// inner: a panel of weights is read from memory once per block of rows, and the next one is fetched
+// while the present one is multiplied. Uses F, BW, VL, DQ and VNNI only. Why 6 x 64:
+// docs/decisions/0002-gemm-microkernel.md.
+#include <immintrin.h>
+
+#include <array>
+
+#include "kernels/cache.h"
+#include "kernels/isa_tables.h"
+
+namespace qe::kernels::avx512_vnni {
+namespace {
+
+constexpr int kTileRows = 6;
+constexpr int kVectors = kPanelWidth / kColumnGroup;
+constexpr int kLineBytes = 64;
+// Depth steps between two bursts of prefetches; small, so that a burst does not fill the queue of
+// outstanding misses.
+constexpr int kStepsPerBurst = 4;
+// Distance of the prefetch within a stream of weights that is read once.
+constexpr int kStreamAhead = 4096;
+
+// One micro-kernel call: `rows` rows from `row`, one panel from `column`.
+struct Tile {
+  const GemmArgs& args;
+  const std::int8_t* b;
+  int row, column;
+  int steps;  // depth in groups of four
+  const std::int8_t* prefetch;
+  int lines_per_burst;
+};
+
+__mmask16 column_mask(const Tile& tile, int vector) {
+  const int left = tile.args.n - tile.column - vector * kColumnGroup;
+  return left >= kColumnGroup ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1U << left) - 1);
+}
+
+// Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
+template <int kRows, int kWidth>
+using Block = __m512i[kRows][kWidth];
+template <int kRows, int kWidth>
+using FloatBlock = __m512[kRows][kWidth];
+
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void accumulate(const Tile& tile, Block<kRows, kWidth>& acc) {
+  const GemmArgs& args = tile.args;
+#pragma GCC unroll 8
+  for (int v = 0; v < kWidth; ++v) {
+    const __m512i offset =
+        args.column_offset ? _mm512_loadu_si512(args.column_offset + tile.column + v * kColumnGroup)
+                           : _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      acc[r][v] = offset;
+    }
+  }
+  std::array<const std::uint8_t*, kRows> a;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    a[r] = args.a + (tile.row + r) * args.lda;
+  }
+  const std::int8_t* b = tile.b;
+  const std::int8_t* prefetch = tile.prefetch;
+  std::ptrdiff_t depth = 0;
+  const auto multiply = [&] {
+    __m512i column[kWidth];
+#pragma GCC unroll 8
+    for (int v = 0; v < kWidth; ++v) {
+      column[v] = _mm512_load_si512(b + v * kLineBytes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i row = _mm512_set1_epi32(*reinterpret_cast<const int*>(a[r] + depth));
+#pragma GCC unroll 8
+      for (int v = 0; v < kWidth; ++v) {
+        acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], row, column[v]);
+      }
+    }
+    depth += kDepthGroup;
+    b += kWidth * kLineBytes;
+  };
+  int steps = tile.steps;
+  for (; steps >= kStepsPerBurst; steps -= kStepsPerBurst) {
+    for (int line = 0; line < tile.lines_per_burst; ++line) {
+      _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
+      prefetch += kLineBytes;
+    }
+    multiply();
+    multiply();
+    multiply();
+    multiply();
+  }
+  for (; steps > 0; --steps) {
+    multiply();
+  }
+}
+
+// In place: s32 sums become scaled floats with bias. A missing row scale is 1 and a missing bias
+// -0, which change no bit.
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void scale(const Tile& tile, const Block<kRows, kWidth>& acc,
+                                         FloatBlock<kRows, kWidth>& y) {
+  const GemmArgs& args = tile.args;
+  __m512 row_scale[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    row_scale[r] = _mm512_set1_ps(args.row_scale ? args.row_scale[tile.row + r] : 1.0F);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kWidth; ++v) {
+    const int column = tile.column + v * kColumnGroup;
+    const __m512 column_scale = _mm512_loadu_ps(args.column_scale + column);
+    const __m512 bias = args.bias ? _mm512_loadu_ps(args.bias + column) : _mm512_set1_ps(-0.0F);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      y[r][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[r][v]),
+                                _mm512_mul_ps(row_scale[r], column_scale), bias);
+    }
+  }
+}
+
+// One copy of the activation code for all tile shapes: the tile passes through the L1 cache.
+[[gnu::noinline]] void activate(Activation activation, float* tile, int count) {
+  if (activation == Activation::kRelu) {
+    for (int i = 0; i < count; i += 16) {
+      _mm512_store_ps(tile + i, _mm512_max_ps(_mm512_load_ps(tile + i), _mm512_setzero_ps()));
+    }
+  }
+}
+
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y) {
+  const GemmArgs& args = tile.args;
+#pragma GCC unroll 8
+  for (int v = 0; v < kWidth; ++v) {
+    const __mmask16 mask = column_mask(tile, v);
+    const int column = tile.column + v * kColumnGroup;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const std::ptrdiff_t row = tile.row + r;
+      __m512 value = y[r][v];
+      if (args.residual) {
+        value = _mm512_add_ps(
+            value, _mm512_maskz_loadu_ps(mask, args.residual + row * args.ld_residual + column));
+      }
+      _mm512_mask_storeu_ps(args.out_f32 + row * args.ld_out_f32 + column, mask, value);
+    }
+  }
+}
+
+// Bytes of one row in natural column order: the packs interleave the four 128-bit lanes of the
+// vectors, one permutation of dwords puts them back. Only the upper bound needs a clamp: the packs
+// saturate at 0, where the conversion has sent NaN as well.
+template <int kWidth>
+[[gnu::always_inline]] inline __m512i to_bytes(const __m512 (&t)[kWidth]) {
+  __m512i q[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    q[v] = v < kWidth
+               ? _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255.0F), t[v < kWidth ? v : 0]))
+               : _mm512_setzero_si512();
+  }
+  const __m512i bytes =
+      _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, bytes);
+}
+
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void store_u8(const Tile& tile, FloatBlock<kRows, kWidth>& y) {
+  const GemmArgs& args = tile.args;
+  const int left = args.n - tile.column;
+  const __mmask64 mask = left >= kPanelWidth ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+  if (args.activation != Activation::kNone) {
+    const __m512 inv_scale = _mm512_set1_ps(args.out_inv_scale);
+    const __m512 zero_point = _mm512_set1_ps(args.out_zero_point);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kWidth; ++v) {
+        y[r][v] = _mm512_fmadd_ps(y[r][v], inv_scale, zero_point);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_mask_storeu_epi8(args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column, mask,
+                            to_bytes<kWidth>(y[r]));
+  }
+}
+
+template <int kRows, int kWidth>
+void multiply_tile(const Tile& tile) {
+  Block<kRows, kWidth> acc;
+  accumulate<kRows, kWidth>(tile, acc);
+  FloatBlock<kRows, kWidth> y;
+  scale<kRows, kWidth>(tile, acc, y);
+  if (tile.args.activation != Activation::kNone) {
+    alignas(64) std::array<float, kRows * kWidth * kColumnGroup> scratch;
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows * kWidth; ++i) {
+      _mm512_store_ps(scratch.data() + i * kColumnGroup, y[i / kWidth][i % kWidth]);
+    }
+    activate(tile.args.activation, scratch.data(), static_cast<int>(scratch.size()));
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows * kWidth; ++i) {
+      y[i / kWidth][i % kWidth] = _mm512_load_ps(scratch.data() + i * kColumnGroup);
+    }
+  }
+  if (tile.args.out_u8) {
+    store_u8<kRows, kWidth>(tile, y);
+  } else {
+    store_f32<kRows, kWidth>(tile, y);
+  }
+}
+
+using TileFunction = void (*)(const Tile&);
+
+template <int kWidth>
+constexpr std::array<TileFunction, kTileRows> kTileFunctionsOfWidth = {
+    multiply_tile<1, kWidth>, multiply_tile<2, kWidth>, multiply_tile<3, kWidth>,
+    multiply_tile<4, kWidth>, multiply_tile<5, kWidth>, multiply_tile<6, kWidth>};
+
+// [vectors a panel - 1][rows - 1]
+constexpr std::array<std::array<TileFunction, kTileRows>, kVectors> kTileFunctions = {
+    kTileFunctionsOfWidth<1>, kTileFunctionsOfWidth<2>, kTileFunctionsOfWidth<3>,
+    kTileFunctionsOfWidth<4>};
+
+// Rows whose part of A stays in the second-level cache beside the present and the next panel.
+int rows_per_block(const GemmArgs& args, int depth) {
+  const auto cache = static_cast<std::ptrdiff_t>(l2_cache_bytes() / 4 * 3);
+  const std::ptrdiff_t rows = (cache - 2 * kPanelWidth * std::ptrdiff_t{depth}) / (depth + 1);
+  const int most = rows < 8 * kTileRows ? 8 * kTileRows
+                   : rows < args.m      ? static_cast<int>(rows)
+                                        : args.m;
+  const int blocks = (args.m + most - 1) / most;
+  return (args.m + blocks - 1) / blocks;
+}
+
+void multiply_rows(const GemmArgs& args, int first_row, int rows) {
+  const int depth = round_up(args.k, kDepthGroup);
+  const int tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
+    const int column = panel * kPanelWidth;
+    const int left = (round_up(args.n, kColumnGroup) - column) / kColumnGroup;
+    const int vectors = left < kVectors ? left : kVectors;
+    const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * depth;
+    int row = first_row;
+    // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
+    for (int tile = 0; tile < tiles; ++tile) {
+      const int height = rows / tiles + (tile < rows % tiles ? 1 : 0);
+      const int burst = kStepsPerBurst * vectors;
+      const int lines = (burst + tiles - 1) / tiles;
+      const bool stream = tiles == 1 || (panel == args.first_panel && tile == 0);
+      const std::int8_t* prefetch =
+          stream ? b + kStreamAhead
+                 : b + static_cast<std::ptrdiff_t>(vectors) * depth * kColumnGroup +
+                       static_cast<std::ptrdiff_t>(tile) * lines *
+                           (depth / kDepthGroup / kStepsPerBurst) * kLineBytes;
+      kTileFunctions[vectors - 1][height - 1]({args, b, row, column, depth / kDepthGroup, prefetch,
+                                               stream                        ? burst
+                                               : panel + 1 < args.last_panel ? lines
+                                                                             : 0});
+      row += height;
+    }
+  }
+}
+
+}  // namespace
+
+void gemm(const GemmArgs& args) noexcept {
+  const int depth = round_up(args.k, kDepthGroup);
+  if (args.m <= 0) {
+    return;
+  }
+  const int block = rows_per_block(args, depth);
+  for (int row = 0; row < args.m; row += block) {
+    multiply_rows(args, row, block < args.m - row ? block : args.m - row);
+  }
+}
+
+}  // namespace qe::kernels::avx512_vnni
