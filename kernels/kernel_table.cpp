@@ -20,6 +20,7 @@ constexpr KernelTable avx2_table() {
   KernelTable table = reference_table();
   table.isa = Isa::kAvx2;
   table.name = "avx2";
+  table.gemm = avx2::gemm;
   return table;
 }
 
