@@ -9,6 +9,8 @@
 
 #include "kernels/cache.h"
 #include "kernels/isa_tables.h"
+#include "kernels/x86/apply_activation.h"
+#include "kernels/x86/avx512_vnni/f32x16.h"
 
 namespace qe::kernels::avx512_vnni {
 namespace {
@@ -31,11 +33,6 @@ struct Tile {
   const std::int8_t* prefetch;
   int lines_per_burst;
 };
-
-__mmask16 column_mask(const Tile& tile, int vector) {
-  const int left = tile.args.n - tile.column - vector * kColumnGroup;
-  return left >= kColumnGroup ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1U << left) - 1);
-}
 
 // Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
 template <int kRows, int kWidth>
@@ -92,6 +89,7 @@ template <int kRows, int kWidth>
     multiply();
     multiply();
   }
+#pragma GCC unroll 1
   for (; steps > 0; --steps) {
     multiply();
   }
@@ -121,31 +119,47 @@ template <int kRows, int kWidth>
   }
 }
 
-// One copy of the activation code for all tile shapes: the tile passes through the L1 cache.
-[[gnu::noinline]] void activate(Activation activation, float* tile, int count) {
-  if (activation == Activation::kRelu) {
-    for (int i = 0; i < count; i += 16) {
-      _mm512_store_ps(tile + i, _mm512_max_ps(_mm512_load_ps(tile + i), _mm512_setzero_ps()));
-    }
+// Sixteen columns of a row of floats: all of them ...
+struct WholeVectors {
+  static __m512 load(const float* row, int v) { return _mm512_loadu_ps(row + v * kColumnGroup); }
+  static void store(float* row, int v, __m512 value) {
+    _mm512_storeu_ps(row + v * kColumnGroup, value);
   }
+};
+// ... or those of the first `columns` of the row.
+struct FirstColumns {
+  int columns;
+
+  __mmask16 mask(int v) const {
+    const int left = columns - v * kColumnGroup;
+    return left >= kColumnGroup ? 0xffff : static_cast<__mmask16>(left > 0 ? (1U << left) - 1 : 0);
+  }
+  __m512 load(const float* row, int v) const {
+    return _mm512_maskz_loadu_ps(mask(v), row + v * kColumnGroup);
+  }
+  void store(float* row, int v, __m512 value) const {
+    _mm512_mask_storeu_ps(row + v * kColumnGroup, mask(v), value);
+  }
+};
+
+// Whether all columns of the tile exist: then nothing is masked (AMD stores masked vectors slowly).
+bool is_full(const Tile& tile, int width) {
+  return tile.args.n - tile.column >= width * kColumnGroup;
 }
 
-template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y) {
+template <int kRows, int kWidth, class Access>
+[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y,
+                                             Access access) {
   const GemmArgs& args = tile.args;
 #pragma GCC unroll 8
-  for (int v = 0; v < kWidth; ++v) {
-    const __mmask16 mask = column_mask(tile, v);
-    const int column = tile.column + v * kColumnGroup;
+  for (int r = 0; r < kRows; ++r) {
+    float* out = args.out_f32 + (tile.row + r) * args.ld_out_f32 + tile.column;
+    const float* residual =
+        args.residual ? args.residual + (tile.row + r) * args.ld_residual + tile.column : nullptr;
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const std::ptrdiff_t row = tile.row + r;
-      __m512 value = y[r][v];
-      if (args.residual) {
-        value = _mm512_add_ps(
-            value, _mm512_maskz_loadu_ps(mask, args.residual + row * args.ld_residual + column));
-      }
-      _mm512_mask_storeu_ps(args.out_f32 + row * args.ld_out_f32 + column, mask, value);
+    for (int v = 0; v < kWidth; ++v) {
+      const __m512 value = residual ? _mm512_add_ps(y[r][v], access.load(residual, v)) : y[r][v];
+      access.store(out, v, value);
     }
   }
 }
@@ -171,8 +185,7 @@ template <int kWidth>
 template <int kRows, int kWidth>
 [[gnu::always_inline]] inline void store_u8(const Tile& tile, FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
-  const int left = args.n - tile.column;
-  const __mmask64 mask = left >= kPanelWidth ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+  const bool full = is_full(tile, kWidth);
   if (args.activation != Activation::kNone) {
     const __m512 inv_scale = _mm512_set1_ps(args.out_inv_scale);
     const __m512 zero_point = _mm512_set1_ps(args.out_zero_point);
@@ -186,8 +199,14 @@ template <int kRows, int kWidth>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    _mm512_mask_storeu_epi8(args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column, mask,
-                            to_bytes<kWidth>(y[r]));
+    std::uint8_t* out = args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column;
+    const __m512i bytes = to_bytes<kWidth>(y[r]);
+    if (kWidth == kVectors && full) {
+      _mm512_storeu_si512(out, bytes);
+    } else {
+      const int columns = full ? kWidth * kColumnGroup : args.n - tile.column;
+      _mm512_mask_storeu_epi8(out, (__mmask64{1} << columns) - 1, bytes);
+    }
   }
 }
 
@@ -203,7 +222,8 @@ void multiply_tile(const Tile& tile) {
     for (int i = 0; i < kRows * kWidth; ++i) {
       _mm512_store_ps(scratch.data() + i * kColumnGroup, y[i / kWidth][i % kWidth]);
     }
-    activate(tile.args.activation, scratch.data(), static_cast<int>(scratch.size()));
+    apply_activation<F32x16>(tile.args.activation, scratch.data(),
+                             static_cast<int>(scratch.size()));
 #pragma GCC unroll 24
     for (int i = 0; i < kRows * kWidth; ++i) {
       y[i / kWidth][i % kWidth] = _mm512_load_ps(scratch.data() + i * kColumnGroup);
@@ -211,8 +231,10 @@ void multiply_tile(const Tile& tile) {
   }
   if (tile.args.out_u8) {
     store_u8<kRows, kWidth>(tile, y);
+  } else if (is_full(tile, kWidth)) {
+    store_f32<kRows, kWidth>(tile, y, WholeVectors{});
   } else {
-    store_f32<kRows, kWidth>(tile, y);
+    store_f32<kRows, kWidth>(tile, y, FirstColumns{tile.args.n - tile.column});
   }
 }
 
