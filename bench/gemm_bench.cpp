@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <qe/machine.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -64,9 +66,14 @@ using Buffer = std::unique_ptr<T[], FreeDeleter>;
 
 template <class T>
 Buffer<T> make_buffer(std::size_t count) {
-  constexpr std::size_t kPage = 4096;
+  // Large pages where the system gives them, as for the weights of a model.
+  constexpr std::size_t kPage = 2 << 20;
   const std::size_t bytes = (count * sizeof(T) + kPage - 1) / kPage * kPage;
   auto* memory = static_cast<T*>(std::aligned_alloc(kPage, bytes));
+  if (!memory) {
+    throw std::bad_alloc();
+  }
+  madvise(memory, bytes, MADV_HUGEPAGE);
   std::fill_n(memory, count, T{});
   return Buffer<T>(memory);
 }

@@ -18,10 +18,10 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kVectors = kPanelWidth / kColumnGroup;
 constexpr int kLineBytes = 64;
-// Depth steps between two bursts of prefetches; small, so that a burst does not fill the queue of
-// outstanding misses.
-constexpr int kStepsPerBurst = 4;
-// Distance of the prefetch within a stream of weights that is read once.
+// Up to this many rows, weights are a stream that is read once, prefetched this many bytes ahead.
+// With more rows there are at least two tiles, which fetch the next panel beside the present one:
+// the short stream cannot hide the memory behind so much arithmetic.
+constexpr int kStreamRows = 4;
 constexpr int kStreamAhead = 4096;
 
 // One micro-kernel call: `rows` rows from `row`, one panel from `column`.
@@ -31,7 +31,7 @@ struct Tile {
   int row, column;
   int steps;  // depth in groups of four
   const std::int8_t* prefetch;
-  int lines_per_burst;
+  std::ptrdiff_t prefetch_stride;  // bytes a depth step; two lines each
 };
 
 // Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
@@ -62,6 +62,9 @@ template <int kRows, int kWidth>
   const std::int8_t* prefetch = tile.prefetch;
   std::ptrdiff_t depth = 0;
   const auto multiply = [&] {
+    _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
+    _mm_prefetch(reinterpret_cast<const char*>(prefetch + kLineBytes), _MM_HINT_T1);
+    prefetch += tile.prefetch_stride;
     __m512i column[kWidth];
 #pragma GCC unroll 8
     for (int v = 0; v < kWidth; ++v) {
@@ -79,11 +82,7 @@ template <int kRows, int kWidth>
     b += kWidth * kLineBytes;
   };
   int steps = tile.steps;
-  for (; steps >= kStepsPerBurst; steps -= kStepsPerBurst) {
-    for (int line = 0; line < tile.lines_per_burst; ++line) {
-      _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
-      prefetch += kLineBytes;
-    }
+  for (; steps >= 4; steps -= 4) {
     multiply();
     multiply();
     multiply();
@@ -263,28 +262,27 @@ int rows_per_block(const GemmArgs& args, int depth) {
 
 void multiply_rows(const GemmArgs& args, int first_row, int rows) {
   const int depth = round_up(args.k, kDepthGroup);
-  const int tiles = (rows + kTileRows - 1) / kTileRows;
+  const int tiles =
+      rows > kStreamRows && rows <= kTileRows ? 2 : (rows + kTileRows - 1) / kTileRows;
   for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
     const int column = panel * kPanelWidth;
     const int left = (round_up(args.n, kColumnGroup) - column) / kColumnGroup;
     const int vectors = left < kVectors ? left : kVectors;
     const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * depth;
+    const int steps = depth / kDepthGroup;
+    const std::ptrdiff_t panel_stride = vectors * kLineBytes;
+    // The tiles share the fetching of the next panel: one line a step, often the same one again,
+    // and where that leaves gaps the hardware fetches the neighbours.
+    const std::ptrdiff_t stride = panel + 1 < args.last_panel ? panel_stride / tiles : 0;
+    const std::int8_t* next = b + panel_stride * steps;
     int row = first_row;
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
     for (int tile = 0; tile < tiles; ++tile) {
       const int height = rows / tiles + (tile < rows % tiles ? 1 : 0);
-      const int burst = kStepsPerBurst * vectors;
-      const int lines = (burst + tiles - 1) / tiles;
       const bool stream = tiles == 1 || (panel == args.first_panel && tile == 0);
-      const std::int8_t* prefetch =
-          stream ? b + kStreamAhead
-                 : b + static_cast<std::ptrdiff_t>(vectors) * depth * kColumnGroup +
-                       static_cast<std::ptrdiff_t>(tile) * lines *
-                           (depth / kDepthGroup / kStepsPerBurst) * kLineBytes;
-      kTileFunctions[vectors - 1][height - 1]({args, b, row, column, depth / kDepthGroup, prefetch,
-                                               stream                        ? burst
-                                               : panel + 1 < args.last_panel ? lines
-                                                                             : 0});
+      const std::int8_t* prefetch = stream ? b + kStreamAhead : next + tile * stride * steps;
+      kTileFunctions[vectors - 1][height - 1](
+          {args, b, row, column, steps, prefetch, stream ? panel_stride : stride});
       row += height;
     }
   }
