@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <qe/machine.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -41,9 +43,9 @@ constexpr Case kCases[] = {
     {"warm 768x768, f32", 128, 768, 768, false, true},
     {"warm 3072x768", 128, 3072, 768, false, false},
     {"warm 768x3072", 128, 768, 3072, false, false},
-    {"warm scores", 128, 128, 64, false, true},
-    {"warm values", 128, 64, 128, false, false},
-    {"warm 3x3 conv", 196, 64, 576, false, false},
+    {"warm 128x64, f32", 128, 128, 64, false, true},
+    {"warm 64x128", 128, 64, 128, false, false},
+    {"warm 64x576", 196, 64, 576, false, false},
     {"stream 768x768", 1, 768, 768, true, false},
     {"stream 768x768", 2, 768, 768, true, false},
     {"stream 768x768", 4, 768, 768, true, false},
@@ -64,9 +66,14 @@ using Buffer = std::unique_ptr<T[], FreeDeleter>;
 
 template <class T>
 Buffer<T> make_buffer(std::size_t count) {
-  constexpr std::size_t kPage = 4096;
+  // Large pages where the system gives them, as for the weights of a model.
+  constexpr std::size_t kPage = 2 << 20;
   const std::size_t bytes = (count * sizeof(T) + kPage - 1) / kPage * kPage;
   auto* memory = static_cast<T*>(std::aligned_alloc(kPage, bytes));
+  if (!memory) {
+    throw std::bad_alloc();
+  }
+  madvise(memory, bytes, MADV_HUGEPAGE);
   std::fill_n(memory, count, T{});
   return Buffer<T>(memory);
 }
@@ -94,8 +101,10 @@ class Problem {
         u8_(make_buffer<std::uint8_t>(static_cast<std::size_t>(c.m) * c.n)) {
     std::mt19937 random(1);
     std::generate_n(a_.get(), c.m * c.k, [&] { return static_cast<std::uint8_t>(random()); });
-    std::generate_n(b_.get(), matrices_ * matrix_bytes_,
-                    [&] { return static_cast<std::int8_t>(random()); });
+    std::generate_n(b_.get(), matrix_bytes_, [&] { return static_cast<std::int8_t>(random()); });
+    for (std::size_t i = 1; i < matrices_; ++i) {
+      std::copy_n(b_.get(), matrix_bytes_, b_.get() + i * matrix_bytes_);
+    }
     std::fill_n(scale_.get(), c.n, 1e-4F);
     std::fill_n(row_scale_.get(), c.m, 0.5F);
     std::fill_n(bias_.get(), c.n, 128.0F);
@@ -125,8 +134,11 @@ class Problem {
     }
     return args;
   }
-  std::span<const std::byte> weights() const {
-    return std::as_bytes(std::span(b_.get(), matrices_ * matrix_bytes_));
+  // The packed weights of args(turn, first_panel, ...) from the first panel on.
+  std::span<const std::byte> weights(std::size_t turn, int first_panel) const {
+    const std::size_t skipped = std::size_t{qe::kernels::kPanelWidth} * first_panel * case_.k;
+    return std::as_bytes(std::span(b_.get() + turn % matrices_ * matrix_bytes_, matrix_bytes_))
+        .subspan(skipped);
   }
 
  private:
@@ -158,6 +170,30 @@ void pin_to(int cpu) {
   pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// The median time of a call, over about the time of a sample: calls that the system interrupted
+// drop out, as they do from the peak. A streaming case makes at least 64 calls, each on weights
+// that were last read a whole set ago.
+template <class Call>
+double median_seconds(const Case& c, const Settings& settings, Call call) {
+  constexpr std::size_t kLeastCalls = 64;
+  std::vector<double> seconds;
+  const Clock::time_point start = Clock::now();
+  Clock::time_point before = start;
+  do {
+    call();
+    const Clock::time_point after = Clock::now();
+    seconds.push_back(std::chrono::duration<double>(after - before).count());
+    before = after;
+  } while (std::chrono::duration<double>(before - start).count() < settings.seconds ||
+           (c.stream && seconds.size() < kLeastCalls));
+  return median(std::move(seconds));
+}
+
 // One thread's samples; the threads start each part together and each multiplies its own panels.
 std::vector<Sample> sample_thread(const Case& c, const Problem& problem, const KernelTable& table,
                                   const Settings& settings, std::barrier<>& start, int thread) {
@@ -174,33 +210,22 @@ std::vector<Sample> sample_thread(const Case& c, const Problem& problem, const K
     start.arrive_and_wait();
     sample.peak = qe::measure_int8_peak(settings.seconds);
     if (c.stream) {
-      const std::span<const std::byte> weights = problem.weights();
-      const std::size_t share = weights.size() / settings.threads;
       start.arrive_and_wait();
-      sample.read = qe::measure_read_bandwidth(weights.subspan(share * thread, share), 0);
+      const std::size_t bytes = static_cast<std::size_t>(columns) * c.k;
+      sample.read =
+          static_cast<double>(bytes) /
+          median_seconds(
+              c, settings,
+              [&] { qe::measure_read_bandwidth(problem.weights(turn++, first).first(bytes), 0); }) *
+          1e-9;
     }
     start.arrive_and_wait();
-    const Clock::time_point begin = Clock::now();
-    double seconds = 0;
-    double done = 0;
-    // Whole turns over the set, so that no weight is found in a cache.
-    const double least = c.stream ? static_cast<double>(problem.weights().size()) /
-                                        qe::kernels::packed_bytes(c.n, c.k)
-                                  : 1;
-    do {
-      table.gemm(problem.args(turn++, first, last));
-      ++done;
-      seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    } while (seconds < settings.seconds || done < least);
-    sample.gmacs = macs * done / seconds * 1e-9;
+    sample.gmacs =
+        macs / median_seconds(c, settings, [&] { table.gemm(problem.args(turn++, first, last)); }) *
+        1e-9;
   }
   samples.erase(samples.begin());  // warm-up
   return samples;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 void run_case(const Case& c, const KernelTable& table, const Settings& settings) {
@@ -271,7 +296,8 @@ int main(int argc, char** argv) {
     if (std::string(c.name).find(filter) == std::string::npos) {
       continue;
     }
-    for (settings.threads = 1; settings.threads <= most_threads; ++settings.threads) {
+    const int useful = std::min(most_threads, qe::kernels::panel_count(c.n));
+    for (settings.threads = 1; settings.threads <= useful; ++settings.threads) {
       run_case(c, *table, settings);
     }
   }

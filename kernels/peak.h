@@ -23,7 +23,8 @@ PeakLoop int8_peak_loop();
 inline constexpr std::int64_t kCyclesPerChain = 64;
 std::uint64_t run_cycle_chain(std::int64_t iterations) noexcept;
 
-// Reads `bytes` bytes (a multiple of 64) in ascending order, fetching ahead of itself.
+// Reads `bytes` bytes (a multiple of 64) in ascending order, one word of each cache line: few
+// instructions, so that as many lines as possible are under way at once.
 std::uint64_t read_bytes(const std::byte* memory, std::size_t bytes) noexcept;
 
 namespace avx2 {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/isa_tables.h"
+#include "kernels/reference/math.h"
 
 namespace qe::kernels::reference {
 namespace {
@@ -30,13 +31,19 @@ std::int32_t accumulate(const GemmArgs& args, int row, int column) {
 }
 
 float activate(Activation activation, float y) {
-  return activation == Activation::kRelu ? (y > 0.0F ? y : 0.0F) : y;
-}
-
-// NaN compares false and becomes 0; nearbyint rounds to even in the default environment.
-std::uint8_t to_u8(float t) {
-  const float low = t > 0.0F ? t : 0.0F;
-  return static_cast<std::uint8_t>(std::nearbyint(low < 255.0F ? low : 255.0F));
+  switch (activation) {
+    case Activation::kNone:
+      break;
+    case Activation::kRelu:
+      return maximum(y, 0.0F);
+    case Activation::kGeluErf:
+      return gelu_erf(y);
+    case Activation::kGeluTanh:
+      return gelu_tanh(y);
+    case Activation::kTanh:
+      return tanh(y);
+  }
+  return y;
 }
 
 void finish(const GemmArgs& args, int row, int column, std::int32_t acc) {
@@ -49,7 +56,7 @@ void finish(const GemmArgs& args, int row, int column, std::int32_t acc) {
     const float t = args.activation == Activation::kNone
                         ? y
                         : std::fma(y, args.out_inv_scale, args.out_zero_point);
-    args.out_u8[row * args.ld_out_u8 + column] = to_u8(t);
+    args.out_u8[row * args.ld_out_u8 + column] = round_to_u8(t);
     return;
   }
   args.out_f32[row * args.ld_out_f32 + column] =

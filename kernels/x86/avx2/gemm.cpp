@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "kernels/isa_tables.h"
+#include "kernels/x86/apply_activation.h"
+#include "kernels/x86/avx2/f32x16.h"
 
 namespace qe::kernels::avx2 {
 namespace {
@@ -62,12 +64,14 @@ void accumulate(const WideRows& wide, const std::int8_t* b, std::ptrdiff_t strid
     const __m256i odd1 = _mm256_srai_epi16(b1, 8);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
+      // One product at a time, or the compiler keeps so many alive that sums go to the stack.
       const __m256i even = _mm256_set1_epi32(wide.pair[s][r][0]);
       acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, even0));
       acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(even, even1));
       const __m256i odd = _mm256_set1_epi32(wide.pair[s][r][1]);
       acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(odd, odd0));
       acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, odd1));
+      asm("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
     }
     b += stride;
   }
@@ -118,14 +122,6 @@ void scale(const GemmArgs& args, int row, int rows, int column, int width, Tile&
   }
 }
 
-void activate(Activation activation, float* y, int count) {
-  if (activation == Activation::kRelu) {
-    for (int i = 0; i < count; i += kLanes) {
-      _mm256_store_ps(y + i, _mm256_max_ps(_mm256_load_ps(y + i), _mm256_setzero_ps()));
-    }
-  }
-}
-
 void store_f32(const float* y, const float* residual, int count, float* out) {
   int j = 0;
   for (; j + kLanes <= count; j += kLanes) {
@@ -172,7 +168,7 @@ void store_u8(const GemmArgs& args, const float* y, int count, std::uint8_t* out
 void finish(const GemmArgs& args, int row, int rows, int column, int width, Tile& tile) {
   scale(args, row, rows, column, width, tile);
   if (args.activation != Activation::kNone) {
-    activate(args.activation, tile.y[0], rows * kPanelWidth);
+    apply_activation<F32x16>(args.activation, tile.y[0], rows * kPanelWidth);
   }
   const int count = args.n - column < width ? args.n - column : width;
   for (int r = 0; r < rows; ++r) {

@@ -9,6 +9,8 @@
 
 #include "kernels/cache.h"
 #include "kernels/isa_tables.h"
+#include "kernels/x86/apply_activation.h"
+#include "kernels/x86/avx512_vnni/f32x16.h"
 
 namespace qe::kernels::avx512_vnni {
 namespace {
@@ -16,10 +18,10 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kVectors = kPanelWidth / kColumnGroup;
 constexpr int kLineBytes = 64;
-// Depth steps between two bursts of prefetches; small, so that a burst does not fill the queue of
-// outstanding misses.
-constexpr int kStepsPerBurst = 4;
-// Distance of the prefetch within a stream of weights that is read once.
+// Up to this many rows, weights are a stream that is read once, prefetched this many bytes ahead.
+// With more rows there are at least two tiles, which fetch the next panel beside the present one:
+// the short stream cannot hide the memory behind so much arithmetic.
+constexpr int kStreamRows = 4;
 constexpr int kStreamAhead = 4096;
 
 // One micro-kernel call: `rows` rows from `row`, one panel from `column`.
@@ -29,13 +31,8 @@ struct Tile {
   int row, column;
   int steps;  // depth in groups of four
   const std::int8_t* prefetch;
-  int lines_per_burst;
+  std::ptrdiff_t prefetch_stride;  // bytes a depth step; two lines each
 };
-
-__mmask16 column_mask(const Tile& tile, int vector) {
-  const int left = tile.args.n - tile.column - vector * kColumnGroup;
-  return left >= kColumnGroup ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1U << left) - 1);
-}
 
 // Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
 template <int kRows, int kWidth>
@@ -65,6 +62,9 @@ template <int kRows, int kWidth>
   const std::int8_t* prefetch = tile.prefetch;
   std::ptrdiff_t depth = 0;
   const auto multiply = [&] {
+    _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
+    _mm_prefetch(reinterpret_cast<const char*>(prefetch + kLineBytes), _MM_HINT_T1);
+    prefetch += tile.prefetch_stride;
     __m512i column[kWidth];
 #pragma GCC unroll 8
     for (int v = 0; v < kWidth; ++v) {
@@ -82,16 +82,13 @@ template <int kRows, int kWidth>
     b += kWidth * kLineBytes;
   };
   int steps = tile.steps;
-  for (; steps >= kStepsPerBurst; steps -= kStepsPerBurst) {
-    for (int line = 0; line < tile.lines_per_burst; ++line) {
-      _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
-      prefetch += kLineBytes;
-    }
+  for (; steps >= 4; steps -= 4) {
     multiply();
     multiply();
     multiply();
     multiply();
   }
+#pragma GCC unroll 1
   for (; steps > 0; --steps) {
     multiply();
   }
@@ -121,31 +118,47 @@ template <int kRows, int kWidth>
   }
 }
 
-// One copy of the activation code for all tile shapes: the tile passes through the L1 cache.
-[[gnu::noinline]] void activate(Activation activation, float* tile, int count) {
-  if (activation == Activation::kRelu) {
-    for (int i = 0; i < count; i += 16) {
-      _mm512_store_ps(tile + i, _mm512_max_ps(_mm512_load_ps(tile + i), _mm512_setzero_ps()));
-    }
+// Sixteen columns of a row of floats: all of them ...
+struct WholeVectors {
+  static __m512 load(const float* row, int v) { return _mm512_loadu_ps(row + v * kColumnGroup); }
+  static void store(float* row, int v, __m512 value) {
+    _mm512_storeu_ps(row + v * kColumnGroup, value);
   }
+};
+// ... or those of the first `columns` of the row.
+struct FirstColumns {
+  int columns;
+
+  __mmask16 mask(int v) const {
+    const int left = columns - v * kColumnGroup;
+    return left >= kColumnGroup ? 0xffff : static_cast<__mmask16>(left > 0 ? (1U << left) - 1 : 0);
+  }
+  __m512 load(const float* row, int v) const {
+    return _mm512_maskz_loadu_ps(mask(v), row + v * kColumnGroup);
+  }
+  void store(float* row, int v, __m512 value) const {
+    _mm512_mask_storeu_ps(row + v * kColumnGroup, mask(v), value);
+  }
+};
+
+// Whether all columns of the tile exist: then nothing is masked (AMD stores masked vectors slowly).
+bool is_full(const Tile& tile, int width) {
+  return tile.args.n - tile.column >= width * kColumnGroup;
 }
 
-template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y) {
+template <int kRows, int kWidth, class Access>
+[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y,
+                                             Access access) {
   const GemmArgs& args = tile.args;
 #pragma GCC unroll 8
-  for (int v = 0; v < kWidth; ++v) {
-    const __mmask16 mask = column_mask(tile, v);
-    const int column = tile.column + v * kColumnGroup;
+  for (int r = 0; r < kRows; ++r) {
+    float* out = args.out_f32 + (tile.row + r) * args.ld_out_f32 + tile.column;
+    const float* residual =
+        args.residual ? args.residual + (tile.row + r) * args.ld_residual + tile.column : nullptr;
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const std::ptrdiff_t row = tile.row + r;
-      __m512 value = y[r][v];
-      if (args.residual) {
-        value = _mm512_add_ps(
-            value, _mm512_maskz_loadu_ps(mask, args.residual + row * args.ld_residual + column));
-      }
-      _mm512_mask_storeu_ps(args.out_f32 + row * args.ld_out_f32 + column, mask, value);
+    for (int v = 0; v < kWidth; ++v) {
+      const __m512 value = residual ? _mm512_add_ps(y[r][v], access.load(residual, v)) : y[r][v];
+      access.store(out, v, value);
     }
   }
 }
@@ -171,8 +184,7 @@ template <int kWidth>
 template <int kRows, int kWidth>
 [[gnu::always_inline]] inline void store_u8(const Tile& tile, FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
-  const int left = args.n - tile.column;
-  const __mmask64 mask = left >= kPanelWidth ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+  const bool full = is_full(tile, kWidth);
   if (args.activation != Activation::kNone) {
     const __m512 inv_scale = _mm512_set1_ps(args.out_inv_scale);
     const __m512 zero_point = _mm512_set1_ps(args.out_zero_point);
@@ -186,8 +198,14 @@ template <int kRows, int kWidth>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    _mm512_mask_storeu_epi8(args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column, mask,
-                            to_bytes<kWidth>(y[r]));
+    std::uint8_t* out = args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column;
+    const __m512i bytes = to_bytes<kWidth>(y[r]);
+    if (kWidth == kVectors && full) {
+      _mm512_storeu_si512(out, bytes);
+    } else {
+      const int columns = full ? kWidth * kColumnGroup : args.n - tile.column;
+      _mm512_mask_storeu_epi8(out, (__mmask64{1} << columns) - 1, bytes);
+    }
   }
 }
 
@@ -203,7 +221,8 @@ void multiply_tile(const Tile& tile) {
     for (int i = 0; i < kRows * kWidth; ++i) {
       _mm512_store_ps(scratch.data() + i * kColumnGroup, y[i / kWidth][i % kWidth]);
     }
-    activate(tile.args.activation, scratch.data(), static_cast<int>(scratch.size()));
+    apply_activation<F32x16>(tile.args.activation, scratch.data(),
+                             static_cast<int>(scratch.size()));
 #pragma GCC unroll 24
     for (int i = 0; i < kRows * kWidth; ++i) {
       y[i / kWidth][i % kWidth] = _mm512_load_ps(scratch.data() + i * kColumnGroup);
@@ -211,8 +230,10 @@ void multiply_tile(const Tile& tile) {
   }
   if (tile.args.out_u8) {
     store_u8<kRows, kWidth>(tile, y);
+  } else if (is_full(tile, kWidth)) {
+    store_f32<kRows, kWidth>(tile, y, WholeVectors{});
   } else {
-    store_f32<kRows, kWidth>(tile, y);
+    store_f32<kRows, kWidth>(tile, y, FirstColumns{tile.args.n - tile.column});
   }
 }
 
@@ -241,28 +262,27 @@ int rows_per_block(const GemmArgs& args, int depth) {
 
 void multiply_rows(const GemmArgs& args, int first_row, int rows) {
   const int depth = round_up(args.k, kDepthGroup);
-  const int tiles = (rows + kTileRows - 1) / kTileRows;
+  const int tiles =
+      rows > kStreamRows && rows <= kTileRows ? 2 : (rows + kTileRows - 1) / kTileRows;
   for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
     const int column = panel * kPanelWidth;
     const int left = (round_up(args.n, kColumnGroup) - column) / kColumnGroup;
     const int vectors = left < kVectors ? left : kVectors;
     const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * depth;
+    const int steps = depth / kDepthGroup;
+    const std::ptrdiff_t panel_stride = vectors * kLineBytes;
+    // The tiles share the fetching of the next panel: one line a step, often the same one again,
+    // and where that leaves gaps the hardware fetches the neighbours.
+    const std::ptrdiff_t stride = panel + 1 < args.last_panel ? panel_stride / tiles : 0;
+    const std::int8_t* next = b + panel_stride * steps;
     int row = first_row;
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
     for (int tile = 0; tile < tiles; ++tile) {
       const int height = rows / tiles + (tile < rows % tiles ? 1 : 0);
-      const int burst = kStepsPerBurst * vectors;
-      const int lines = (burst + tiles - 1) / tiles;
       const bool stream = tiles == 1 || (panel == args.first_panel && tile == 0);
-      const std::int8_t* prefetch =
-          stream ? b + kStreamAhead
-                 : b + static_cast<std::ptrdiff_t>(vectors) * depth * kColumnGroup +
-                       static_cast<std::ptrdiff_t>(tile) * lines *
-                           (depth / kDepthGroup / kStepsPerBurst) * kLineBytes;
-      kTileFunctions[vectors - 1][height - 1]({args, b, row, column, depth / kDepthGroup, prefetch,
-                                               stream                        ? burst
-                                               : panel + 1 < args.last_panel ? lines
-                                                                             : 0});
+      const std::int8_t* prefetch = stream ? b + kStreamAhead : next + tile * stride * steps;
+      kTileFunctions[vectors - 1][height - 1](
+          {args, b, row, column, steps, prefetch, stream ? panel_stride : stride});
       row += height;
     }
   }

@@ -1,0 +1,40 @@
+// The machine's measured limits: sane, consistent, and refused where they cannot be measured. No
+// figure is compared with a clock.
+#include <doctest/doctest.h>
+#include <qe/error.h>
+#include <qe/machine.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+TEST_CASE("the INT8 peak is a rate per second, a clock and their quotient") {
+  const qe::PeakSample sample = qe::measure_int8_peak(0.002);
+  CHECK(sample.gmacs > 0);
+  CHECK(sample.ghz > 0);
+  CHECK(sample.macs_per_cycle == doctest::Approx(sample.gmacs / sample.ghz));
+}
+
+TEST_CASE("no time at all still gives a sample") {
+  CHECK(qe::measure_int8_peak(0).gmacs > 0);
+  const std::vector<std::byte> memory(64);
+  CHECK(qe::measure_read_bandwidth(memory, 0) > 0);
+}
+
+TEST_CASE("the read rate is positive for memory of any size and place") {
+  const std::vector<std::byte> memory(100'000);
+  CHECK(qe::measure_read_bandwidth(memory, 0.001) > 0);
+  CHECK(qe::measure_read_bandwidth(std::span(memory).subspan(1, 65), 0.001) > 0);
+}
+
+TEST_CASE("memory too small to read is refused") {
+  const std::vector<std::byte> memory(63);
+  try {
+    qe::measure_read_bandwidth(memory, 0.001);
+    FAIL("no error");
+  } catch (const qe::UsageError& error) {
+    CHECK(error.detail().name == "memory");
+    CHECK(error.detail().actual == "63");
+    CHECK(error.detail().expected == "at least 64 bytes");
+  }
+}

@@ -1,0 +1,114 @@
+// Disassembles the library and looks into the loops that multiply: their accumulators must stay in
+// registers. A compiler that spills them costs half of the speed and breaks no other test.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+struct Instruction {
+  unsigned long address;
+  std::string text;
+};
+using Function = std::vector<Instruction>;
+
+struct CloseProcess {
+  void operator()(std::FILE* pipe) const { pclose(pipe); }
+};
+
+// The functions of the library in the order of objdump, instructions as "vpaddd %ymm0,...".
+std::vector<Function> disassemble() {
+  std::vector<Function> functions;
+  const std::unique_ptr<std::FILE, CloseProcess> pipe(
+      popen("objdump -d --no-show-raw-insn '" QE_LIBRARY "' 2>/dev/null", "r"));
+  std::array<char, 4096> buffer;
+  while (pipe && std::fgets(buffer.data(), buffer.size(), pipe.get())) {
+    const std::string line(buffer.data());
+    const std::size_t colon = line.find(":\t");
+    if (colon == std::string::npos) {
+      functions.emplace_back();
+    } else if (!functions.empty()) {
+      functions.back().push_back({std::strtoul(line.c_str(), nullptr, 16), line.substr(colon + 2)});
+    }
+  }
+  return functions;
+}
+
+bool contains(const Instruction& instruction, std::string_view part) {
+  return instruction.text.find(part) != std::string::npos;
+}
+
+// The smallest loops (from the target of a backward conditional jump to the jump) with a
+// multiplication. An unconditional jump back only returns from code moved out of the way.
+std::vector<Function> multiplying_loops(const Function& function, std::string_view multiply,
+                                        std::string_view width) {
+  std::vector<Function> loops;
+  for (std::size_t end = 0; end < function.size(); ++end) {
+    const std::string& text = function[end].text;
+    if (text[0] != 'j' || text.starts_with("jmp")) {
+      continue;
+    }
+    const std::size_t operand = text.find_first_of("0123456789abcdef", text.find(' '));
+    if (operand == std::string::npos) {
+      continue;
+    }
+    const unsigned long target = std::strtoul(text.c_str() + operand, nullptr, 16);
+    const auto begin = std::find_if(function.begin(), function.begin() + end,
+                                    [&](const Instruction& i) { return i.address == target; });
+    const auto stop = function.begin() + static_cast<std::ptrdiff_t>(end);
+    if (begin == stop || std::none_of(begin, stop, [&](const Instruction& i) {
+          return contains(i, multiply) && contains(i, width);
+        })) {
+      continue;
+    }
+    Function loop(begin, stop + 1);
+    const bool holds_smaller = std::any_of(
+        loops.begin(), loops.end(),
+        [&](const Function& smaller) { return smaller.front().address >= loop.front().address; });
+    if (!holds_smaller) {
+      loops.push_back(std::move(loop));
+    }
+  }
+  return loops;
+}
+
+// A whole vector register stored to or loaded from the stack. Broadcasts read scalars: fine.
+bool touches_stack(const Instruction& instruction, std::string_view width) {
+  return contains(instruction, width) && !contains(instruction, "broadcast") &&
+         (contains(instruction, "(%rsp") || contains(instruction, "(%rbp"));
+}
+
+// The number of loops seen.
+int check_loops(const std::vector<Function>& functions, std::string_view multiply,
+                std::string_view width) {
+  int count = 0;
+  for (const Function& function : functions) {
+    for (const Function& loop : multiplying_loops(function, multiply, width)) {
+      ++count;
+      for (const Instruction& instruction : loop) {
+        CHECK_MESSAGE(!touches_stack(instruction, width), instruction.text);
+      }
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("accumulators of the matrix products stay in registers") {
+  const std::vector<Function> functions = disassemble();
+  if (functions.empty()) {
+    MESSAGE("skipped: objdump is not installed");
+    return;
+  }
+  // At least the 24 tile shapes of AVX-512 VNNI and the 4 of AVX2.
+  CHECK(check_loops(functions, "vpdpbusd", "%zmm") >= 24);
+  CHECK(check_loops(functions, "vpmaddwd", "%ymm") >= 4);
+}
