@@ -8,6 +8,9 @@ namespace qe::kernels {
 // exp(r) = 1 + r (c0 + r (c1 + ...)) on |r| <= ln(2) / 2, relative error 4.4e-7.
 inline constexpr float kExp[] = {0x1.ffff2ep-1F, 0x1.fffe5cp-2F, 0x1.55c36p-3F, 0x1.570adp-5F,
                                  0x1.c7b1a8p-8F};
+// 255 exp(r) = 255 + r (c0 + r (c1 + ...)), likewise: softmax bytes before rounding.
+inline constexpr float kExp255[] = {0x1.fdff2ep+7F, 0x1.fdfe5ep+6F, 0x1.546d9cp+5F, 0x1.55b3c6p+3F,
+                                    0x1.c5e9f6p+0F};
 inline constexpr float kLog2E = 0x1.715476p+0F;
 inline constexpr float kMinusLn2 = -0x1.62e43p-1F;
 inline constexpr float kExpLow = -87.0F;  // arguments are clamped to [low, high]

@@ -30,20 +30,27 @@ float gelu(const float (&c)[kTerms], float center, float x) {
   return x * minimum(maximum(phi, 0.0F), 1.0F);
 }
 
+// factor * exp(x), x = n ln 2 + r: the polynomial gives factor * exp(r), and n, left in the low
+// mantissa bits by a large addend, goes to the exponent.
+template <std::size_t kTerms>
+float scaled_exp(const float (&c)[kTerms], float factor, float x) {
+  const float shifted = std::fma(x, kLog2E, kRoundMagic);
+  const float r = std::fma(shifted - kRoundMagic, kMinusLn2, x);
+  const float p = std::fma(polynomial(c, r), r, factor);
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) +
+                              (std::bit_cast<std::uint32_t>(shifted) << 23U));
+}
+
 }  // namespace
 
 float maximum(float a, float b) noexcept { return a > b ? a : b; }
 float minimum(float a, float b) noexcept { return a < b ? a : b; }
 
 float exp(float x) noexcept {
-  const float clamped = minimum(maximum(x, kExpLow), kExpHigh);
-  const float shifted = std::fma(clamped, kLog2E, kRoundMagic);  // n in the low mantissa bits
-  const float n = shifted - kRoundMagic;
-  const float r = std::fma(n, kMinusLn2, clamped);
-  const float p = std::fma(polynomial(kExp, r), r, 1.0F);
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) +
-                              (std::bit_cast<std::uint32_t>(shifted) << 23U));
+  return scaled_exp(kExp, 1.0F, minimum(maximum(x, kExpLow), kExpHigh));
 }
+
+float exp_255(float x) noexcept { return scaled_exp(kExp255, 255.0F, maximum(x, kExpLow)); }
 
 float tanh(float x) noexcept {
   const float magnitude = std::fabs(x);

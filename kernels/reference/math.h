@@ -14,6 +14,10 @@ float minimum(float a, float b) noexcept;
 // The argument is clamped to [-87, 88], NaN counting as -87; relative error <= 8e-7.
 float exp(float x) noexcept;
 
+// 255 exp(x) for x <= 0, the value of a softmax byte before rounding; below -87 and NaN as exp.
+// Relative error <= 8e-7.
+float exp_255(float x) noexcept;
+
 // Absolute error <= 3e-7.
 float tanh(float x) noexcept;
 

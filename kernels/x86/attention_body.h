@@ -10,6 +10,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/x86/vector_loops.h"
 #include "kernels/x86/vector_math.h"
+#include "kernels/x86/wide.h"
 
 namespace qe::kernels {
 namespace {
@@ -187,22 +188,24 @@ inline void pack_values_body(const PackValuesArgs& args) {
   }
 }
 
-inline constexpr int kSoftmaxRows = 4;
-
+// Rows of a softmax in step: as many chains as the registers hold.
 template <int kRows>
 inline void softmax_u8_rows(const SoftmaxU8Args& args, int row) {
+  using Rows = Wide<kRows>;
   const float* x = args.x + row * args.ldx;
   std::uint8_t* p = args.p + row * args.ldp;
-  F32x16 largest[kRows];
   I32x16 sum[kRows];
   for (int j = 0; j < kRows; ++j) {
-    largest[j] = F32x16::broadcast(row_maximum(x + j * args.ldx, args.cols));
     sum[j] = I32x16::zero();
   }
+  const Rows largest = Rows::each(
+      [&](int j) { return F32x16::broadcast(row_maximum(x + j * args.ldx, args.cols)); });
   for_vectors(args.cols, [&](int i, auto lanes) {
+    const Rows e =
+        exp_255(Rows::each([&](int j) { return load(x + j * args.ldx + i, lanes); }) - largest);
+#pragma GCC unroll 8
     for (int j = 0; j < kRows; ++j) {
-      const F32x16 e = exp(load(x + j * args.ldx + i, lanes) - largest[j]);
-      const I32x16 bytes = round_to_i32(F32x16::broadcast(255.0F) * e);
+      const I32x16 bytes = round_to_i32(e.v[j]);
       sum[j] = sum[j] + keep(bytes, lanes);
       store_bytes(bytes, p + j * args.ldp + i, lanes);
     }
@@ -217,8 +220,8 @@ inline void softmax_u8_rows(const SoftmaxU8Args& args, int row) {
 
 inline void softmax_u8_body(const SoftmaxU8Args& args) {
   int row = 0;
-  for (; row + kSoftmaxRows <= args.rows; row += kSoftmaxRows) {
-    softmax_u8_rows<kSoftmaxRows>(args, row);
+  for (; row + kVectorsInStep <= args.rows; row += kVectorsInStep) {
+    softmax_u8_rows<kVectorsInStep>(args, row);
   }
   for (; row < args.rows; ++row) {
     softmax_u8_rows<1>(args, row);

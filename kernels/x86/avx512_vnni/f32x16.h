@@ -10,6 +10,9 @@
 namespace qe::kernels {
 namespace {
 
+// How many F32x16 a polynomial is evaluated for in step: what the registers hold.
+inline constexpr int kVectorsInStep = 8;
+
 struct I32x16 {
   __m512i v;
 
