@@ -208,7 +208,6 @@ void bench_pack(benchmark::State& state, const KernelTable& table, int tokens, b
       table.pack_values({.x_f32 = x_f32,
                          .x_u8 = x_u8,
                          .ldx = kQkvStride,
-                         .queries = tokens,
                          .tokens = tokens,
                          .head_dim = kHeadDim,
                          .static_scale = 1.0F,

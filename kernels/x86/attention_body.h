@@ -188,32 +188,39 @@ inline void pack_values_body(const PackValuesArgs& args) {
   }
 }
 
-// Rows of a softmax in step: as many chains as the registers hold.
+// The sum of a row of bytes.
+inline std::int32_t byte_sum(const std::uint8_t* p, int cols) {
+  const __m128i zero = _mm_setzero_si128();
+  __m128i sum = zero;
+  for_vectors(cols, [&](int i, auto lanes) {
+    sum = _mm_add_epi64(sum, _mm_sad_epu8(load_bytes(p + i, lanes), zero));
+  });
+  return _mm_cvtsi128_si32(_mm_add_epi64(sum, _mm_unpackhi_epi64(sum, sum)));
+}
+
+// Rows of a softmax in step: as many chains as the registers hold. The bytes are summed afterwards,
+// which costs less than keeping a sum of each row in a register.
 template <int kRows>
 inline void softmax_u8_rows(const SoftmaxU8Args& args, int row) {
   using Rows = Wide<kRows>;
   const float* x = args.x + row * args.ldx;
   std::uint8_t* p = args.p + row * args.ldp;
-  I32x16 sum[kRows];
-  for (int j = 0; j < kRows; ++j) {
-    sum[j] = I32x16::zero();
-  }
-  const Rows largest = Rows::each(
-      [&](int j) { return F32x16::broadcast(row_maximum(x + j * args.ldx, args.cols)); });
+  const std::ptrdiff_t ldx = args.ldx;
+  const std::ptrdiff_t ldp = args.ldp;
+  const Rows largest =
+      Rows::each([&](int j) { return F32x16::broadcast(row_maximum(x + j * ldx, args.cols)); });
   for_vectors(args.cols, [&](int i, auto lanes) {
     const Rows e =
-        exp_255(Rows::each([&](int j) { return load(x + j * args.ldx + i, lanes); }) - largest);
+        exp_255(Rows::each([&](int j) { return load(x + j * ldx + i, lanes); }) - largest);
 #pragma GCC unroll 8
     for (int j = 0; j < kRows; ++j) {
-      const I32x16 bytes = round_to_i32(e.v[j]);
-      sum[j] = sum[j] + keep(bytes, lanes);
-      store_bytes(bytes, p + j * args.ldp + i, lanes);
+      store_bytes(round_to_i32(e.v[j]), p + j * ldp + i, lanes);
     }
   });
   for (int j = 0; j < kRows; ++j) {
-    args.inv_sum[row + j] = 1.0F / static_cast<float>(fold_sum(sum[j]));
+    args.inv_sum[row + j] = 1.0F / static_cast<float>(byte_sum(p + j * ldp, args.cols));
     for (int i = args.cols; i < round_up(args.cols, kDepthGroup); ++i) {
-      p[j * args.ldp + i] = 0;
+      p[j * ldp + i] = 0;
     }
   }
 }

@@ -17,7 +17,6 @@ inline constexpr int kVectorsInStep = 2;
 struct I32x16 {
   __m256i lo, hi;
 
-  static I32x16 zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static I32x16 broadcast(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   static I32x16 load(const std::int32_t* p) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
@@ -191,12 +190,6 @@ inline float fold_maximum(F32x16 a) {
   const __m128 p4 = _mm_max_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));
   const __m128 p2 = _mm_max_ps(p4, _mm_movehl_ps(p4, p4));
   return _mm_cvtss_f32(_mm_max_ss(p2, _mm_movehdup_ps(p2)));
-}
-inline std::int32_t fold_sum(I32x16 a) {
-  const __m256i p8 = _mm256_add_epi32(a.lo, a.hi);
-  const __m128i p4 = _mm_add_epi32(_mm256_castsi256_si128(p8), _mm256_extracti128_si256(p8, 1));
-  const __m128i p2 = _mm_add_epi32(p4, _mm_shuffle_epi32(p4, 0x4E));
-  return _mm_cvtsi128_si32(_mm_add_epi32(p2, _mm_shuffle_epi32(p2, 0xB1)));
 }
 
 }  // namespace
