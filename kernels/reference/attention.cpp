@@ -78,7 +78,7 @@ void softmax_u8(const SoftmaxU8Args& args) noexcept {
     const float largest = largest_of(x, args.cols);
     std::int32_t sum = 0;
     for (int i = 0; i < args.cols; ++i) {
-      p[i] = round_to_u8(255.0F * exp(x[i] - largest));
+      p[i] = round_to_u8(exp_255(x[i] - largest));
       sum += p[i];
     }
     for (int i = args.cols; i < round_up(args.cols, kDepthGroup); ++i) {

@@ -10,6 +10,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/x86/vector_loops.h"
 #include "kernels/x86/vector_math.h"
+#include "kernels/x86/wide.h"
 
 namespace qe::kernels {
 namespace {
@@ -187,38 +188,47 @@ inline void pack_values_body(const PackValuesArgs& args) {
   }
 }
 
-inline constexpr int kSoftmaxRows = 4;
+// The sum of a row of bytes.
+inline std::int32_t byte_sum(const std::uint8_t* p, int cols) {
+  const __m128i zero = _mm_setzero_si128();
+  __m128i sum = zero;
+  for_vectors(cols, [&](int i, auto lanes) {
+    sum = _mm_add_epi64(sum, _mm_sad_epu8(load_bytes(p + i, lanes), zero));
+  });
+  return _mm_cvtsi128_si32(_mm_add_epi64(sum, _mm_unpackhi_epi64(sum, sum)));
+}
 
+// Rows of a softmax in step: as many chains as the registers hold. The bytes are summed afterwards,
+// which costs less than keeping a sum of each row in a register.
 template <int kRows>
 inline void softmax_u8_rows(const SoftmaxU8Args& args, int row) {
+  using Rows = Wide<kRows>;
   const float* x = args.x + row * args.ldx;
   std::uint8_t* p = args.p + row * args.ldp;
-  F32x16 largest[kRows];
-  I32x16 sum[kRows];
-  for (int j = 0; j < kRows; ++j) {
-    largest[j] = F32x16::broadcast(row_maximum(x + j * args.ldx, args.cols));
-    sum[j] = I32x16::zero();
-  }
+  const std::ptrdiff_t ldx = args.ldx;
+  const std::ptrdiff_t ldp = args.ldp;
+  const Rows largest =
+      Rows::each([&](int j) { return F32x16::broadcast(row_maximum(x + j * ldx, args.cols)); });
   for_vectors(args.cols, [&](int i, auto lanes) {
+    const Rows e =
+        exp_255(Rows::each([&](int j) { return load(x + j * ldx + i, lanes); }) - largest);
+#pragma GCC unroll 8
     for (int j = 0; j < kRows; ++j) {
-      const F32x16 e = exp(load(x + j * args.ldx + i, lanes) - largest[j]);
-      const I32x16 bytes = round_to_i32(F32x16::broadcast(255.0F) * e);
-      sum[j] = sum[j] + keep(bytes, lanes);
-      store_bytes(bytes, p + j * args.ldp + i, lanes);
+      store_bytes(round_to_i32(e.v[j]), p + j * ldp + i, lanes);
     }
   });
   for (int j = 0; j < kRows; ++j) {
-    args.inv_sum[row + j] = 1.0F / static_cast<float>(fold_sum(sum[j]));
+    args.inv_sum[row + j] = 1.0F / static_cast<float>(byte_sum(p + j * ldp, args.cols));
     for (int i = args.cols; i < round_up(args.cols, kDepthGroup); ++i) {
-      p[j * args.ldp + i] = 0;
+      p[j * ldp + i] = 0;
     }
   }
 }
 
 inline void softmax_u8_body(const SoftmaxU8Args& args) {
   int row = 0;
-  for (; row + kSoftmaxRows <= args.rows; row += kSoftmaxRows) {
-    softmax_u8_rows<kSoftmaxRows>(args, row);
+  for (; row + kVectorsInStep <= args.rows; row += kVectorsInStep) {
+    softmax_u8_rows<kVectorsInStep>(args, row);
   }
   for (; row < args.rows; ++row) {
     softmax_u8_rows<1>(args, row);

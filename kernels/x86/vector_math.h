@@ -29,14 +29,25 @@ inline V gelu(const float (&c)[kTerms], float center, V x) {
   return x * minimum(maximum(phi, V::broadcast(0.0F)), V::broadcast(1.0F));
 }
 
+// factor * exp(x) by the polynomial c, x within [kExpLow, kExpHigh].
+template <class V, std::size_t kTerms>
+inline V scaled_exp(const float (&c)[kTerms], float factor, V x) {
+  const V magic = V::broadcast(kRoundMagic);
+  const V shifted = fma(x, V::broadcast(kLog2E), magic);
+  const V r = fma(shifted - magic, V::broadcast(kMinusLn2), x);
+  return add_exponent(fma(polynomial(c, r), r, V::broadcast(factor)), shifted);
+}
+
 template <class V>
 inline V exp(V x) {
-  const V magic = V::broadcast(kRoundMagic);
-  const V clamped = minimum(maximum(x, V::broadcast(kExpLow)), V::broadcast(kExpHigh));
-  const V shifted = fma(clamped, V::broadcast(kLog2E), magic);
-  const V n = shifted - magic;
-  const V r = fma(n, V::broadcast(kMinusLn2), clamped);
-  return add_exponent(fma(polynomial(kExp, r), r, V::broadcast(1.0F)), shifted);
+  const V low = maximum(x, V::broadcast(kExpLow));
+  return scaled_exp(kExp, 1.0F, minimum(low, V::broadcast(kExpHigh)));
+}
+
+// 255 exp(x) for x <= 0 or NaN.
+template <class V>
+inline V exp_255(V x) {
+  return scaled_exp(kExp255, 255.0F, maximum(x, V::broadcast(kExpLow)));
 }
 
 template <class V>

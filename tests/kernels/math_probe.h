@@ -8,6 +8,7 @@ namespace qe::test {
 
 enum class Function : std::uint8_t {
   kExp,
+  kExp255,
   kTanh,
   kGeluErf,
   kGeluTanh,

@@ -11,6 +11,8 @@ inline F32x16 apply(test::Function function, F32x16 x) {
   switch (function) {
     case test::Function::kExp:
       return exp(x);
+    case test::Function::kExp255:
+      return exp_255(x);
     case test::Function::kTanh:
       return tanh(x);
     case test::Function::kGeluErf:

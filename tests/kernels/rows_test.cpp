@@ -120,6 +120,35 @@ TEST_CASE("quantize_rows: bits of the reference") {
   });
 }
 
+TEST_CASE(
+    "quantize_rows with a given scale: bits of the reference, the rounding of the definition") {
+  Random random(kSeed + 6);
+  for_shapes([&](Shape s) {
+    GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
+    random.fill(x.span(), 4.0F);
+    plant_special_rows(x.span(), s.rows, s.cols, s.ld);
+    const auto run = [&](const KernelTable& table) {
+      GuardedBuffer<std::uint8_t> q(x.size());
+      table.quantize_rows({.x = x.data(),
+                           .ldx = s.ld,
+                           .rows = s.rows,
+                           .cols = s.cols,
+                           .q = q.data(),
+                           .ldq = s.ld,
+                           .scale = nullptr,
+                           .inv_scale = 30.5F,
+                           .zero_point = 111.0F});
+      return std::vector<std::uint8_t>(q.span().begin(), q.span().end());
+    };
+    const std::vector<std::uint8_t> expected = run(reference_table());
+    REQUIRE(expected[0] == reference::round_to_u8(std::fma(x[0], 30.5F, 111.0F)));
+    for (const KernelTable* table : tables_beside_reference()) {
+      CAPTURE(table->name);
+      REQUIRE(run(*table) == expected);
+    }
+  });
+}
+
 TEST_CASE("quantize_rows: scale, rounding and special rows") {
   std::vector<float> x = {1.0F, -2.0F, 0.5F, 0.0F,  //
                           0.0F, 0.0F,  0.0F, 0.0F};
