@@ -47,7 +47,9 @@ Config read_config_file(const fs::path& file) {
 WeightFiles find_weight_files(const fs::path& directory) {
   if (find_in_directory(directory, kSingle)) return {.index = {}, .shards = {{kSingle, {}}}};
   if (const auto index = find_in_directory(directory, kIndex)) {
-    return {.index = kIndex, .shards = read_shard_index(*index)};
+    WeightFiles files{.index = kIndex, .shards = read_shard_index(*index)};
+    for (const auto& [shard, tensors] : files.shards) require_file(directory, shard);
+    return files;
   }
   for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
     if (find_in_directory(directory, pickle)) {

@@ -43,6 +43,15 @@ FileDescriptor try_lock(const fs::path& directory) {
   return fd;
 }
 
+// What cannot be removed now is a leftover for the next run.
+void remove_quietly(const std::string& directory) noexcept {
+  try {
+    std::error_code ignored;
+    fs::remove_all(directory, ignored);
+  } catch (const std::exception&) {  // no memory for the names
+  }
+}
+
 void remove_leftovers(const fs::path& destination) {
   const std::string prefix = temporary_prefix(destination);
   std::vector<fs::path> leftovers;
@@ -67,8 +76,10 @@ bool is_replaceable(const fs::path& directory) {
 
 }  // namespace
 
+StagedDirectory::StagedDirectory(fs::path destination) : destination_(std::move(destination)) {}
+
 StagedDirectory::StagedDirectory(const fs::path& destination, bool replace)
-    : destination_(normalized(destination)) {
+    : StagedDirectory(normalized(destination)) {
   std::error_code error;
   replaces_ = fs::exists(fs::symlink_status(destination_, error));
   if (replaces_ && !replace) {
@@ -91,8 +102,7 @@ StagedDirectory::StagedDirectory(const fs::path& destination, bool replace)
 }
 
 StagedDirectory::~StagedDirectory() {
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (!temporary_.empty()) remove_quietly(temporary_);
 }
 
 void StagedDirectory::commit() {
@@ -109,8 +119,7 @@ void StagedDirectory::commit() {
   }
   sync_directory(destination_.parent_path());
   if (replaces_) {  // the temporary name now holds the old directory
-    std::error_code ignored;
-    fs::remove_all(temporary_, ignored);
+    remove_quietly(temporary_);
   }
   temporary_.clear();
 }

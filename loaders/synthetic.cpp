@@ -15,6 +15,7 @@
 #include "loaders/safetensors.h"
 #include "loaders/staged_directory.h"
 #include "loaders/synthetic_weights.h"
+#include "loaders/typed_errors.h"
 
 namespace qe {
 namespace fs = std::filesystem;
@@ -237,16 +238,7 @@ Json make_tokenizer_config(const Preset& p) {
           {"mask_token", "[MASK]"}};
 }
 
-}  // namespace
-
-std::vector<std::string> synthetic_models() {
-  std::vector<std::string> names;
-  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
-  return names;
-}
-
-void write_synthetic(std::string_view spec, const fs::path& directory,
-                     const SyntheticOptions& options) {
+void write(std::string_view spec, const fs::path& directory, const SyntheticOptions& options) {
   const auto [preset, seed] = parse_spec(spec);
   if (options.labels < 2) {
     throw UsageError({.problem = "too few labels",
@@ -265,6 +257,19 @@ void write_synthetic(std::string_view spec, const fs::path& directory,
   (preset.distil ? make_distilbert : make_bert)(preset, tokens, options.labels, maker);
   write_safetensors(staged.path() / "model.safetensors", maker.tensors(), {{"format", "pt"}});
   staged.commit();
+}
+
+}  // namespace
+
+std::vector<std::string> synthetic_models() {
+  std::vector<std::string> names;
+  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
+  return names;
+}
+
+void write_synthetic(std::string_view spec, const fs::path& directory,
+                     const SyntheticOptions& options) {
+  with_typed_errors(directory, [&] { write(spec, directory, options); });
 }
 
 }  // namespace qe

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <new>
 
 #include <qe/error.h>
 #include <qe/save.h>
@@ -15,6 +14,7 @@
 #include "loaders/output_file.h"
 #include "loaders/safetensors.h"
 #include "loaders/staged_directory.h"
+#include "loaders/typed_errors.h"
 
 namespace qe {
 namespace fs = std::filesystem;
@@ -147,11 +147,7 @@ void write(const Checkpoint& quantized, const fs::path& source, const fs::path& 
 
 void write_quantized(const Checkpoint& quantized, const fs::path& source, const fs::path& output,
                      const WriteOptions& options) {
-  try {
-    write(quantized, source, output, options);
-  } catch (const std::bad_alloc&) {
-    throw ResourceError({.problem = "not enough memory to write", .file = output.string()});
-  }
+  with_typed_errors(output, [&] { write(quantized, source, output, options); });
 }
 
 }  // namespace qe
