@@ -18,6 +18,27 @@ namespace {
                    .actual = std::move(actual)});
 }
 
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+// What is left must be plain: no parameter without its weight, no integers without their scale.
+void refuse_remainder(const std::string& tensor_name, const StoredTensor& stored) {
+  for (const std::string_view suffix :
+       {".weight_scale", ".weight_zero_point", ".input_scale", ".input_zero_point",
+        ".weight_packed", ".weight_shape", ".weight_g_idx", ".weight_global_scale",
+        ".input_global_scale", ".output_scale", ".output_zero_point"}) {
+    if (tensor_name.ends_with(suffix)) {
+      contradiction(stored, tensor_name, "quantization parameter that its scheme does not declare",
+                    "", "");
+    }
+  }
+  if (tensor_name.ends_with(".weight") && stored.tensor.dtype == DType::kI8 && !stored.quant) {
+    contradiction(stored, tensor_name, "integer weight without scale",
+                  tensor_name + "_scale in the directory", "");
+  }
+}
+
 class Absorber {
  public:
   Absorber(Checkpoint& checkpoint, QuantScheme scheme)
@@ -29,7 +50,6 @@ class Absorber {
       if (name.ends_with(kScale)) modules.push_back(name.substr(0, name.size() - kScale.size()));
     }
     for (const std::string& module : modules) absorb(module);
-    for (const auto& [name, stored] : checkpoint_.tensors) refuse_remainder(name, stored);
   }
 
  private:
@@ -109,6 +129,10 @@ class Absorber {
   static std::vector<float> scales(const StoredTensor& stored, const std::string& scale_name,
                                    std::int64_t count, float least) {
     const Shape& shape = stored.tensor.shape;
+    if (!is_float(stored.tensor.dtype)) {
+      contradiction(stored, scale_name, "scales of the wrong type", "F32, F16 or BF16",
+                    std::string(name(stored.tensor.dtype)));
+    }
     const bool column = shape.size() == 2 && shape[1] == 1;
     if (shape.size() > (column ? 2U : 1U) || stored.tensor.size() != count) {
       contradiction(stored, scale_name, "wrong shape of scales", to_string({count, 1}),
@@ -135,23 +159,6 @@ class Absorber {
     return stored;
   }
 
-  // What is left must be plain: no parameter without its weight, no integers without their scale.
-  static void refuse_remainder(const std::string& tensor_name, const StoredTensor& stored) {
-    for (const std::string_view suffix :
-         {".weight_zero_point", ".input_scale", ".input_zero_point", ".weight_packed",
-          ".weight_shape", ".weight_g_idx", ".weight_global_scale", ".input_global_scale",
-          ".output_scale", ".output_zero_point"}) {
-      if (tensor_name.ends_with(suffix)) {
-        contradiction(stored, tensor_name,
-                      "quantization parameter that its scheme does not declare", "", "");
-      }
-    }
-    if (tensor_name.ends_with(".weight") && stored.tensor.dtype == DType::kI8 && !stored.quant) {
-      contradiction(stored, tensor_name, "integer weight without scale",
-                    tensor_name + "_scale in the directory", "");
-    }
-  }
-
   static constexpr float kSmallestStep = 0x1p-100F;
 
   Checkpoint& checkpoint_;
@@ -165,8 +172,10 @@ bool is_embedding(std::string_view module) {
 }
 
 void absorb_quantization(Checkpoint& checkpoint) {
-  if (!checkpoint.config.has("quantization_config")) return;
-  Absorber(checkpoint, parse_quant_scheme(checkpoint.config.object("quantization_config"))).run();
+  if (checkpoint.config.has("quantization_config")) {
+    Absorber(checkpoint, parse_quant_scheme(checkpoint.config.object("quantization_config"))).run();
+  }
+  for (const auto& [name, stored] : checkpoint.tensors) refuse_remainder(name, stored);
 }
 
 void absorb_private_config(Checkpoint& checkpoint, const Config& private_config) {

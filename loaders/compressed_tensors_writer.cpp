@@ -12,8 +12,9 @@ namespace {
 
 using json::Array;
 using json::Null;
-using json::Number;
+using json::number;
 using json::Object;
+using json::text;
 using json::Value;
 
 constexpr std::string_view kWeight = ".weight";
@@ -49,9 +50,6 @@ Groups collect_groups(const Checkpoint& checkpoint) {
   }
   return groups;
 }
-
-Value text(std::string_view value) { return {std::string(value)}; }
-Value number(std::int64_t value) { return {Number{std::to_string(value), true}}; }
 
 Value arguments(bool symmetric, std::string_view strategy, bool dynamic) {
   return {Object{{"num_bits", number(8)},

@@ -1,6 +1,4 @@
 // Hugging Face directory to Checkpoint.
-#include <new>
-
 #include <qe/error.h>
 #include <qe/load.h>
 
@@ -8,6 +6,7 @@
 #include "loaders/file.h"
 #include "loaders/model_files.h"
 #include "loaders/safetensors.h"
+#include "loaders/typed_errors.h"
 
 namespace qe {
 namespace fs = std::filesystem;
@@ -84,18 +83,16 @@ std::optional<TextFile> read_optional(const fs::path& directory, std::string_vie
 }  // namespace
 
 Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
-  try {
-    return load(directory, options);
-  } catch (const std::bad_alloc&) {
-    throw ResourceError({.problem = "not enough memory to load", .file = directory.string()});
-  }
+  return with_typed_errors(directory, [&] { return load(directory, options); });
 }
 
 DirectoryTexts read_directory_texts(const fs::path& directory) {
-  require_directory(directory);
-  return {.vocab = read_optional(directory, "vocab.txt"),
-          .tokenizer = read_optional(directory, "tokenizer.json"),
-          .tokenizer_config = read_optional(directory, "tokenizer_config.json")};
+  return with_typed_errors(directory, [&] {
+    require_directory(directory);
+    return DirectoryTexts{.vocab = read_optional(directory, "vocab.txt"),
+                          .tokenizer = read_optional(directory, "tokenizer.json"),
+                          .tokenizer_config = read_optional(directory, "tokenizer_config.json")};
+  });
 }
 
 }  // namespace qe

@@ -1,10 +1,9 @@
 // Discovery of the files of a model directory, and the shard index.
 #include "loaders/model_files.h"
 
-#include <nlohmann/json.hpp>
-
 #include <qe/error.h>
 
+#include "engine/types/json_tree.h"
 #include "loaders/file.h"
 
 namespace qe {
@@ -18,15 +17,16 @@ std::map<std::string, std::set<std::string>> read_shard_index(const fs::path& fi
   const Config index = read_config_file(file);
   std::map<std::string, std::set<std::string>> shards;
   for (const auto& [tensor, value] : index.object("weight_map").items()) {
-    const auto shard = nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
-    if (!shard.is_string()) {
+    const json::Value parsed = json::parse(value, file.string());
+    const auto* shard = std::get_if<std::string>(&parsed.data);
+    if (shard == nullptr) {
       throw LoadError({.problem = "shard is not named by a string",
                        .file = file.string(),
                        .name = "weight_map." + tensor,
                        .expected = "a file name",
                        .actual = value});
     }
-    shards[shard.get<std::string>()].insert(tensor);
+    shards[*shard].insert(tensor);
   }
   if (shards.empty()) throw LoadError({.problem = "index names no tensor", .file = file.string()});
   return shards;
@@ -47,7 +47,9 @@ Config read_config_file(const fs::path& file) {
 WeightFiles find_weight_files(const fs::path& directory) {
   if (find_in_directory(directory, kSingle)) return {.index = {}, .shards = {{kSingle, {}}}};
   if (const auto index = find_in_directory(directory, kIndex)) {
-    return {.index = kIndex, .shards = read_shard_index(*index)};
+    WeightFiles files{.index = kIndex, .shards = read_shard_index(*index)};
+    for (const auto& [shard, tensors] : files.shards) require_file(directory, shard);
+    return files;
   }
   for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
     if (find_in_directory(directory, pickle)) {

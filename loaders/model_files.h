@@ -30,7 +30,8 @@ struct WeightFiles {
 };
 
 // model.safetensors, or the shards of model.safetensors.index.json. Throws UnsupportedError if
-// there are only pickled weights, LoadError if there are none or the index is malformed.
+// there are only pickled weights, LoadError if there are none, the index is malformed, or a shard
+// is missing or outside the directory.
 WeightFiles find_weight_files(const std::filesystem::path& directory);
 
 // Names of the tokenizer's files that exist.

@@ -20,7 +20,9 @@ fs::path directory_of(const fs::path& file) {
 
 }  // namespace
 
-OutputFile::OutputFile(fs::path destination) : destination_(std::move(destination)) {
+OutputFile::OutputFile(fs::path destination, Unopened) : destination_(std::move(destination)) {}
+
+OutputFile::OutputFile(fs::path destination) : OutputFile(std::move(destination), Unopened{}) {
   const std::string name = destination_.filename().string();
   std::string pattern = (directory_of(destination_) / ('.' + name + ".XXXXXX")).string();
   fd_ = FileDescriptor(::mkostemp(pattern.data(), O_CLOEXEC));

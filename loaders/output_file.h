@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "loaders/file.h"
@@ -25,8 +26,12 @@ class OutputFile {
   void commit();
 
  private:
+  // The constructor delegates to this one, so that the destructor cleans up whatever throws later.
+  struct Unopened {};
+  OutputFile(std::filesystem::path destination, Unopened);
+
   std::filesystem::path destination_;
-  std::filesystem::path temporary_;
+  std::string temporary_;
   FileDescriptor fd_;
 };
 

@@ -2,9 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include <nlohmann/json.hpp>
-
 #include <qe/error.h>
+#include "engine/types/json_tree.h"
 #include "loaders/output_file.h"
 #include "loaders/safetensors.h"
 
@@ -27,15 +26,6 @@ void check(const Item& item) {
   }
 }
 
-// A JSON string; UsageError if `text` is not UTF-8.
-std::string quoted(const std::string& text) {
-  try {
-    return nlohmann::json(text).dump();
-  } catch (const nlohmann::json::type_error&) {
-    throw UsageError({.problem = "name or metadata is not UTF-8"});
-  }
-}
-
 // The JSON text, padded so that the buffer starts at a multiple of 8 bytes.
 std::string render_header(const std::vector<const Item*>& order, const MetadataMap& metadata) {
   std::string text = "{";
@@ -43,7 +33,7 @@ std::string render_header(const std::vector<const Item*>& order, const MetadataM
     std::string pairs;
     for (const auto& [key, value] : metadata) {
       if (!pairs.empty()) pairs += ',';
-      pairs += quoted(key) + ':' + quoted(value);
+      pairs += json::quote(key) + ':' + json::quote(value);
     }
     text += "\"__metadata__\":{" + pairs + '}';
   }
@@ -52,8 +42,8 @@ std::string render_header(const std::vector<const Item*>& order, const MetadataM
     const auto& [tensor_name, tensor] = *item;
     if (text.size() > 1) text += ',';
     const std::size_t end = position + tensor.bytes.size();
-    text += quoted(tensor_name) + ":{\"dtype\":\"" + std::string(name(tensor.dtype)) +
-            "\",\"shape\":" + nlohmann::json(tensor.shape).dump() + ",\"data_offsets\":[" +
+    text += json::quote(tensor_name) + ":{\"dtype\":\"" + std::string(name(tensor.dtype)) +
+            "\",\"shape\":" + to_string(tensor.shape) + ",\"data_offsets\":[" +
             std::to_string(position) + "," + std::to_string(end) + "]}";
     position = end;
   }

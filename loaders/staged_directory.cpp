@@ -10,10 +10,10 @@
 #include <cstdlib>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include <qe/error.h>
 
+#include "loaders/directory_tree.h"
 #include "loaders/output_file.h"
 
 namespace qe {
@@ -45,30 +45,26 @@ FileDescriptor try_lock(const fs::path& directory) {
 
 void remove_leftovers(const fs::path& destination) {
   const std::string prefix = temporary_prefix(destination);
-  std::vector<fs::path> leftovers;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(destination.parent_path(), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(prefix) && name.size() == prefix.size() + kRandomCharacters) {
-      leftovers.push_back(entry.path());
-    }
-  }
-  for (const fs::path& leftover : leftovers) {
+  for (const std::string& name : list_directory(destination.parent_path())) {
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + kRandomCharacters) continue;
+    const fs::path leftover = destination.parent_path() / name;
     const FileDescriptor lock = try_lock(leftover);
-    if (lock.get() >= 0) fs::remove_all(leftover, ignored);
+    if (lock.get() >= 0) remove_tree(leftover.string());
   }
 }
 
 bool is_replaceable(const fs::path& directory) {
   std::error_code error;
   return fs::is_directory(directory, error) &&
-         (fs::is_empty(directory, error) || fs::exists(directory / "config.json", error));
+         (fs::exists(directory / "config.json", error) || list_directory(directory).empty());
 }
 
 }  // namespace
 
+StagedDirectory::StagedDirectory(fs::path destination) : destination_(std::move(destination)) {}
+
 StagedDirectory::StagedDirectory(const fs::path& destination, bool replace)
-    : destination_(normalized(destination)) {
+    : StagedDirectory(normalized(destination)) {
   std::error_code error;
   replaces_ = fs::exists(fs::symlink_status(destination_, error));
   if (replaces_ && !replace) {
@@ -91,8 +87,7 @@ StagedDirectory::StagedDirectory(const fs::path& destination, bool replace)
 }
 
 StagedDirectory::~StagedDirectory() {
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (!temporary_.empty()) remove_tree(temporary_);
 }
 
 void StagedDirectory::commit() {
@@ -109,8 +104,7 @@ void StagedDirectory::commit() {
   }
   sync_directory(destination_.parent_path());
   if (replaces_) {  // the temporary name now holds the old directory
-    std::error_code ignored;
-    fs::remove_all(temporary_, ignored);
+    remove_tree(temporary_);
   }
   temporary_.clear();
 }

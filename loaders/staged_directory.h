@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "loaders/file.h"
 
@@ -20,14 +21,17 @@ class StagedDirectory {
   ~StagedDirectory();  // removes the temporary directory if commit() was not reached
 
   // Where to put the files; each must be synchronized by its writer (OutputFile does).
-  const std::filesystem::path& path() const { return temporary_; }
+  std::filesystem::path path() const { return temporary_; }
 
   // Gives the directory its name, exchanging it with the old one in one step. Throws IoError.
   void commit();
 
  private:
+  // The constructor delegates to this one, so that the destructor cleans up whatever throws later.
+  explicit StagedDirectory(std::filesystem::path destination);
+
   std::filesystem::path destination_;
-  std::filesystem::path temporary_;
+  std::string temporary_;
   FileDescriptor lock_;
   bool replaces_ = false;
 };

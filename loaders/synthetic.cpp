@@ -7,20 +7,24 @@
 #include <cstdint>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include <qe/error.h>
 
+#include "engine/types/json_tree.h"
 #include "loaders/output_file.h"
 #include "loaders/safetensors.h"
 #include "loaders/staged_directory.h"
 #include "loaders/synthetic_weights.h"
+#include "loaders/typed_errors.h"
 
 namespace qe {
 namespace fs = std::filesystem;
 namespace {
 
-using Json = nlohmann::ordered_json;
+using json::Array;
+using json::Number;
+using json::number;
+using json::Object;
+using json::text;
 
 constexpr float kDeviation = 0.02F;
 constexpr std::array<std::string_view, 5> kSpecialTokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
@@ -46,8 +50,8 @@ struct Spec {
   std::uint64_t seed = 0;
 };
 
-Spec parse_spec(std::string_view text) {
-  const std::string_view name = text.substr(0, text.find(':'));
+Spec parse_spec(std::string_view spec_text) {
+  const std::string_view name = spec_text.substr(0, spec_text.find(':'));
   const auto preset = std::find_if(kPresets.begin(), kPresets.end(),
                                    [&](const Preset& p) { return p.name == name; });
   if (preset == kPresets.end()) {
@@ -56,16 +60,16 @@ Spec parse_spec(std::string_view text) {
       known.append(known.empty() ? "" : ", ").append(p.name);
     }
     throw UsageError({.problem = "unknown synthetic model",
-                      .name = std::string(text),
+                      .name = std::string(spec_text),
                       .expected = "one of " + known + ", with an optional :seed"});
   }
   Spec spec{.preset = *preset};
-  if (name.size() == text.size()) return spec;
-  const std::string_view seed = text.substr(name.size() + 1);
+  if (name.size() == spec_text.size()) return spec;
+  const std::string_view seed = spec_text.substr(name.size() + 1);
   const auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), spec.seed);
   if (error != std::errc{} || end != seed.data() + seed.size()) {
     throw UsageError({.problem = "seed is not an unsigned 64-bit integer",
-                      .name = std::string(text),
+                      .name = std::string(spec_text),
                       .actual = std::string(seed)});
   }
   return spec;
@@ -74,11 +78,11 @@ Spec parse_spec(std::string_view text) {
 // Special tokens, the printable ASCII characters alone and as continuations, then made-up words
 // over a-z by length, each followed by its continuation.
 std::string generate_vocab(int size) {
-  std::string text;
+  std::string vocab;
   int count = 0;
   const auto add = [&](std::string_view prefix, std::string_view token) {
     if (count == size) return;
-    text.append(prefix).append(token).append("\n");
+    vocab.append(prefix).append(token).append("\n");
     ++count;
   };
   for (const std::string_view token : kSpecialTokens) add("", token);
@@ -98,7 +102,7 @@ std::string generate_vocab(int size) {
       ++word[i - 1];
     }
   }
-  return text;
+  return vocab;
 }
 
 // Tokens of a vocab.txt; the last line may lack its newline.
@@ -185,56 +189,79 @@ void make_distilbert(const Preset& p, std::int64_t vocab, int labels, WeightMake
   make.linear("classifier", labels, p.hidden);
 }
 
-Json make_config(const Preset& p, std::int64_t vocab, int labels) {
-  Json id2label = Json::object();
-  Json label2id = Json::object();
+Object make_config(const Preset& p, std::int64_t vocab, int labels) {
+  Object id2label;
+  Object label2id;
   for (int i = 0; i < labels; ++i) {
     const std::string label = "LABEL_" + std::to_string(i);
-    id2label[std::to_string(i)] = label;
-    label2id[label] = i;
+    id2label.emplace_back(std::to_string(i), text(label));
+    label2id.emplace_back(label, number(i));
   }
-  Json config;
+  Object config;
   if (p.distil) {
-    config = {{"architectures", {"DistilBertForSequenceClassification"}},
-              {"model_type", "distilbert"},
-              {"dim", p.hidden},
-              {"hidden_dim", p.intermediate},
-              {"n_layers", p.layers},
-              {"n_heads", p.heads},
-              {"activation", "gelu"},
-              {"sinusoidal_pos_embds", false}};
+    config = {{"architectures", {Array{text("DistilBertForSequenceClassification")}}},
+              {"model_type", text("distilbert")},
+              {"dim", number(p.hidden)},
+              {"hidden_dim", number(p.intermediate)},
+              {"n_layers", number(p.layers)},
+              {"n_heads", number(p.heads)},
+              {"activation", text("gelu")},
+              {"sinusoidal_pos_embds", {false}}};
   } else {
-    config = {{"architectures", {"BertForSequenceClassification"}},
-              {"model_type", "bert"},
-              {"hidden_size", p.hidden},
-              {"intermediate_size", p.intermediate},
-              {"num_hidden_layers", p.layers},
-              {"num_attention_heads", p.heads},
-              {"hidden_act", "gelu"},
-              {"layer_norm_eps", 1e-12},
-              {"type_vocab_size", 2},
-              {"position_embedding_type", "absolute"}};
+    config = {{"architectures", {Array{text("BertForSequenceClassification")}}},
+              {"model_type", text("bert")},
+              {"hidden_size", number(p.hidden)},
+              {"intermediate_size", number(p.intermediate)},
+              {"num_hidden_layers", number(p.layers)},
+              {"num_attention_heads", number(p.heads)},
+              {"hidden_act", text("gelu")},
+              {"layer_norm_eps", {Number{"1e-12", false}}},
+              {"type_vocab_size", number(2)},
+              {"position_embedding_type", text("absolute")}};
   }
-  config["max_position_embeddings"] = p.positions;
-  config["vocab_size"] = vocab;
-  config["pad_token_id"] = 0;
-  config["id2label"] = id2label;
-  config["label2id"] = label2id;
-  config["problem_type"] = "single_label_classification";
-  config["dtype"] = "float32";
-  config["torch_dtype"] = "float32";
+  config.insert(config.end(), {{"max_position_embeddings", number(p.positions)},
+                               {"vocab_size", number(vocab)},
+                               {"pad_token_id", number(0)},
+                               {"id2label", {std::move(id2label)}},
+                               {"label2id", {std::move(label2id)}},
+                               {"problem_type", text("single_label_classification")},
+                               {"dtype", text("float32")},
+                               {"torch_dtype", text("float32")}});
   return config;
 }
 
-Json make_tokenizer_config(const Preset& p) {
-  return {{"tokenizer_class", p.distil ? "DistilBertTokenizer" : "BertTokenizer"},
-          {"do_lower_case", true},
-          {"model_max_length", p.positions},
-          {"pad_token", "[PAD]"},
-          {"unk_token", "[UNK]"},
-          {"cls_token", "[CLS]"},
-          {"sep_token", "[SEP]"},
-          {"mask_token", "[MASK]"}};
+Object make_tokenizer_config(const Preset& p) {
+  return {{"tokenizer_class", text(p.distil ? "DistilBertTokenizer" : "BertTokenizer")},
+          {"do_lower_case", {true}},
+          {"model_max_length", number(p.positions)},
+          {"pad_token", text("[PAD]")},
+          {"unk_token", text("[UNK]")},
+          {"cls_token", text("[CLS]")},
+          {"sep_token", text("[SEP]")},
+          {"mask_token", text("[MASK]")}};
+}
+
+void write_json(const fs::path& file, Object object) {
+  write_text_file(file, json::dump({std::move(object)}, 2) + "\n");
+}
+
+void write(std::string_view spec, const fs::path& directory, const SyntheticOptions& options) {
+  const auto [preset, seed] = parse_spec(spec);
+  if (options.labels < 2) {
+    throw UsageError({.problem = "too few labels",
+                      .expected = "at least 2",
+                      .actual = std::to_string(options.labels)});
+  }
+  const std::string vocab = options.vocab ? *options.vocab : generate_vocab(preset.vocab);
+  const std::int64_t tokens = count_tokens(vocab);
+  StagedDirectory staged(directory, options.force);
+  write_json(staged.path() / "config.json", make_config(preset, tokens, options.labels));
+  write_json(staged.path() / "tokenizer_config.json", make_tokenizer_config(preset));
+  write_text_file(staged.path() / "vocab.txt", vocab);
+  WeightMaker maker(seed);
+  (preset.distil ? make_distilbert : make_bert)(preset, tokens, options.labels, maker);
+  write_safetensors(staged.path() / "model.safetensors", maker.tensors(), {{"format", "pt"}});
+  staged.commit();
 }
 
 }  // namespace
@@ -247,24 +274,7 @@ std::vector<std::string> synthetic_models() {
 
 void write_synthetic(std::string_view spec, const fs::path& directory,
                      const SyntheticOptions& options) {
-  const auto [preset, seed] = parse_spec(spec);
-  if (options.labels < 2) {
-    throw UsageError({.problem = "too few labels",
-                      .expected = "at least 2",
-                      .actual = std::to_string(options.labels)});
-  }
-  const std::string vocab = options.vocab ? *options.vocab : generate_vocab(preset.vocab);
-  const std::int64_t tokens = count_tokens(vocab);
-  StagedDirectory staged(directory, options.force);
-  write_text_file(staged.path() / "config.json",
-                  make_config(preset, tokens, options.labels).dump(2) + "\n");
-  write_text_file(staged.path() / "tokenizer_config.json",
-                  make_tokenizer_config(preset).dump(2) + "\n");
-  write_text_file(staged.path() / "vocab.txt", vocab);
-  WeightMaker maker(seed);
-  (preset.distil ? make_distilbert : make_bert)(preset, tokens, options.labels, maker);
-  write_safetensors(staged.path() / "model.safetensors", maker.tensors(), {{"format", "pt"}});
-  staged.commit();
+  with_typed_errors(directory, [&] { write(spec, directory, options); });
 }
 
 }  // namespace qe

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <new>
 
 #include <qe/error.h>
 #include <qe/save.h>
@@ -15,6 +14,7 @@
 #include "loaders/output_file.h"
 #include "loaders/safetensors.h"
 #include "loaders/staged_directory.h"
+#include "loaders/typed_errors.h"
 
 namespace qe {
 namespace fs = std::filesystem;
@@ -30,7 +30,7 @@ std::string render_config(const Config& source, const Checkpoint& quantized) {
   std::string text = "{";
   const auto add = [&text](std::string_view key, std::string_view value) {
     if (text.size() > 1) text += ',';
-    text += json::dump({std::string(key)}, -1);
+    text += json::quote(std::string(key));
     text += ':';
     text += value;
   };
@@ -62,10 +62,8 @@ Object render_outputs(const Checkpoint& quantized) {
                         .name = module,
                         .expected = "one static U8 scale and zero point"});
     }
-    outputs.emplace_back(
-        module,
-        Value{Object{{"scale", {exact(output.scale[0])}},
-                     {"zero_point", {Number{std::to_string(output.zero_point[0]), true}}}}});
+    outputs.emplace_back(module, Value{Object{{"scale", {exact(output.scale[0])}},
+                                              {"zero_point", json::number(output.zero_point[0])}}});
   }
   return outputs;
 }
@@ -86,7 +84,7 @@ Object hash_inputs(const fs::path& source) {
 
 std::string render_private_config(const Checkpoint& quantized, const fs::path& source,
                                   const std::string& recipe) {
-  Object out{{"format_version", {Number{std::to_string(kPrivateFormatVersion), true}}},
+  Object out{{"format_version", json::number(kPrivateFormatVersion)},
              {"recipe", json::parse(recipe, "recipe")},
              {"inputs", {hash_inputs(source)}}};
   if (!std::holds_alternative<Object>(out[1].second.data)) {
@@ -147,11 +145,7 @@ void write(const Checkpoint& quantized, const fs::path& source, const fs::path& 
 
 void write_quantized(const Checkpoint& quantized, const fs::path& source, const fs::path& output,
                      const WriteOptions& options) {
-  try {
-    write(quantized, source, output, options);
-  } catch (const std::bad_alloc&) {
-    throw ResourceError({.problem = "not enough memory to write", .file = output.string()});
-  }
+  with_typed_errors(output, [&] { write(quantized, source, output, options); });
 }
 
 }  // namespace qe

@@ -100,8 +100,6 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   std::vector<Open> open_;
 };
 
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }
-
 // Appends `value` as JSON; indent < 0 writes it on one line.
 void write(const Value& value, int indent, int level, std::string& out) {
   const auto line = [&](int depth) {
@@ -117,7 +115,7 @@ void write(const Value& value, int indent, int level, std::string& out) {
   } else if (const auto* number = std::get_if<Number>(&value.data)) {
     out += number->text;
   } else if (const auto* text = std::get_if<std::string>(&value.data)) {
-    out += quoted(*text);
+    out += quote(*text);
   } else if (const auto* array = std::get_if<Array>(&value.data)) {
     out += '[';
     for (std::size_t i = 0; i < array->size(); ++i) {
@@ -133,7 +131,7 @@ void write(const Value& value, int indent, int level, std::string& out) {
     for (std::size_t i = 0; i < object.size(); ++i) {
       if (i > 0) out += ',';
       line(level + 1);
-      out += quoted(object[i].first) + separator;
+      out += quote(object[i].first) + separator;
       write(object[i].second, indent, level + 1, out);
     }
     if (!object.empty()) line(level);
@@ -157,6 +155,18 @@ Value parse(std::string_view text, const std::string& file) {
   TreeBuilder builder(file);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
+}
+
+Value text(std::string_view value) { return {std::string(value)}; }
+
+Value number(std::int64_t value) { return {Number{std::to_string(value), true}}; }
+
+std::string quote(const std::string& text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::type_error&) {
+    throw UsageError({.problem = "text is not UTF-8"});
+  }
 }
 
 std::string dump(const Value& value, int indent) {

@@ -2,6 +2,7 @@
 // and numbers keep the spelling of the file. Refuses everything RFC 8259 refuses.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,11 +24,18 @@ struct Value {
   std::variant<Null, bool, Number, std::string, Array, Object> data;
 };
 
+Value text(std::string_view value);
+Value number(std::int64_t value);
+
 // Parses one JSON text of at most 16 MiB and 64 levels. `file` is only used in messages.
 // Throws LoadError.
 Value parse(std::string_view text, const std::string& file);
 
-// `value` as JSON; a negative indent writes it on one line.
+// `value` as JSON; a negative indent writes it on one line. Throws UsageError for a string that is
+// not UTF-8, which parse() never makes.
 std::string dump(const Value& value, int indent);
+
+// A JSON string with its quotes. Throws as dump().
+std::string quote(const std::string& text);
 
 }  // namespace qe::json

@@ -53,8 +53,8 @@ inline Checkpoint quantize_plainly(const Checkpoint& source, Activations activat
                          (activations == Activations::kMixed && count % 3 == 0);
     ActivationQuant& activation = out.activations[module];
     if (dynamic) {
-      activation.input = QuantParams{
-          .storage = DType::kU8, .granularity = Granularity::kToken, .dynamic = true};
+      activation.input =
+          QuantParams{.storage = DType::kU8, .granularity = Granularity::kToken, .dynamic = true};
       continue;
     }
     activation.input = QuantParams{
