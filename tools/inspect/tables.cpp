@@ -79,12 +79,12 @@ Table activation_table(const Checkpoint& checkpoint) {
 
 Table step_table(const Plan& plan) {
   Table table{.title = "Steps of the plan (" + std::string(name(plan.isa())) + ")",
-              .header = {"#", "step", "kernel", "MAC/token", "weight bytes"},
+              .header = {"#", "step", "kernel", "MAC/row", "weight bytes"},
               .text_columns = 3};
   for (std::size_t i = 0; i < plan.steps().size(); ++i) {
     const StepInfo& step = plan.steps()[i];
     table.rows.push_back({std::to_string(i), step.name, step.kernel,
-                          count_text(step.macs_per_token), std::to_string(step.weight_bytes)});
+                          count_text(step.macs_per_row), std::to_string(step.weight_bytes)});
   }
   return table;
 }
@@ -128,7 +128,7 @@ Json inspection_json(const Checkpoint& checkpoint, const Model& model, const Pla
   for (const StepInfo& step : plan.steps()) {
     steps.push_back({{"name", step.name},
                      {"kernel", step.kernel},
-                     {"macs_per_token", step.macs_per_token},
+                     {"macs_per_row", step.macs_per_row},
                      {"weight_bytes", step.weight_bytes}});
   }
   Json buffers = Json::array();
