@@ -95,6 +95,17 @@ void describe(CLI::App& app, const std::string& name, const std::string& purpose
              "data,\n5 input or output, 6 out of memory or capacity, 130 interrupted.");
 }
 
+Isa capped_isa(const std::string& text, const std::string& flag) {
+  const auto wanted = parse_isa(text);
+  if (!wanted) {
+    throw UsageError({.problem = "unknown instruction set",
+                      .name = flag,
+                      .expected = "reference, avx2 or avx512_vnni",
+                      .actual = quote(text)});
+  }
+  return std::min(*wanted, available_isas().back());
+}
+
 void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags) {
   try {
     app.parse(argc, argv);
@@ -105,18 +116,7 @@ void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags)
     throw UsageError({.problem = std::string(error.what()) + "; see --help"});
   }
   if (flags.threads == 0) flags.threads = usable_cpus();
-  if (flags.isa_name.empty()) {
-    flags.isa = default_isa();
-    return;
-  }
-  const auto wanted = parse_isa(flags.isa_name);
-  if (!wanted) {
-    throw UsageError({.problem = "unknown instruction set",
-                      .name = "--isa",
-                      .expected = "reference, avx2 or avx512_vnni",
-                      .actual = quote(flags.isa_name)});
-  }
-  flags.isa = std::min(*wanted, available_isas().back());
+  flags.isa = flags.isa_name.empty() ? default_isa() : capped_isa(flags.isa_name, "--isa");
 }
 
 }  // namespace qe::tools

@@ -53,6 +53,9 @@ void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags)
 // Thrown once --help or --version is answered: the program ends with success.
 struct EarlyExit {};
 
+// The instruction set named by `flag`, or the best the CPU has if that is less. Throws UsageError.
+Isa capped_isa(const std::string& text, const std::string& flag);
+
 // CPUs this process may run on, at least 1.
 int usable_cpus();
 

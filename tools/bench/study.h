@@ -1,0 +1,69 @@
+// The latency study: every combination of threads, batch and sequence length, every model against
+// the first in alternating blocks, the machine's INT8 peak measured between them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tools/bench/contestant.h"
+#include "tools/bench/machine_peak.h"
+#include "tools/support/args.h"
+#include "tools/support/statistics/paired_ratio.h"
+#include "tools/support/statistics/percentiles.h"
+
+namespace qe::tools {
+
+struct StudyOptions {
+  std::vector<int> threads = {1};
+  std::vector<int> batches = {1};
+  std::vector<int> seq_lens = {128};
+  std::string data = {};  // real texts instead of seq_lens
+  int pairs = 15;
+  bool pin = true;
+  SharedFlags flags = {};
+};
+
+// One model in one case.
+struct Series {
+  std::string model;
+  std::string scheme;
+  std::vector<std::vector<double>> blocks;  // milliseconds of every run, block by block
+  Summary latency;                          // over all runs, ms
+  double texts_per_second = 0.0;            // at the median
+  double gmacs = 0.0;                       // 10^9 multiply-adds a second at the median
+  double share_of_peak = 0.0;               // gmacs over the INT8 peak of this case
+  RatioEstimate speedup;  // reference / this, of block medians; null: a second reference session
+  bool is_null = false;
+};
+
+struct StudyCase {
+  int threads = 1;
+  int batch = 1;
+  int seq_len = 0;             // 0: real texts
+  std::vector<Series> series;  // the reference first, then its null, then the others
+  PeakSummary peak;
+};
+
+struct Study {
+  std::vector<Contestant> contestants;
+  std::vector<StudyCase> cases;
+};
+
+struct CaseInputs {
+  std::vector<Request> requests;  // one that is repeated, or several that are walked through
+  int threads = 1;
+};
+
+// All models of one case, compiled for at least its size; nothing if interrupted.
+std::optional<StudyCase> run_case(const Study& study, const CaseInputs& inputs,
+                                  const StudyOptions& options);
+
+// Stops after the current block when interrupted; cases cut short are dropped.
+Study run_study(std::span<const std::string> models, const StudyOptions& options,
+                const std::function<void(std::size_t done, std::size_t total)>& progress);
+
+}  // namespace qe::tools

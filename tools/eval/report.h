@@ -1,0 +1,28 @@
+// Evaluations and comparisons as tables and as JSON.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "tools/eval/comparison.h"
+#include "tools/eval/evaluation.h"
+#include "tools/support/result.h"
+#include "tools/support/table.h"
+
+namespace qe::tools {
+
+// comparisons[i] belongs to models[i]; the first has none.
+struct EvaluationReport {
+  std::vector<Evaluation> models;
+  std::vector<std::optional<Comparison>> comparisons;
+};
+
+Table overview_table(const Evaluation& model);   // figure, value
+Table class_table(const Evaluation& model);      // precision, recall, F1, support a class
+Table confusion_table(const Evaluation& model);  // single-label models
+Table comparison_table(const EvaluationReport& report);
+
+// {models: [{..., comparison: {...}}]}, to be merged into a result.
+Json report_json(const EvaluationReport& report);
+
+}  // namespace qe::tools

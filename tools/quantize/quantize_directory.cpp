@@ -1,0 +1,122 @@
+// The steps in order. Accuracy is measured on a copy in the temporary folder before the directory
+// itself is written, because the recipe inside holds it.
+#include <stdlib.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include <qe/error.h>
+#include <qe/load.h>
+#include <qe/model.h>
+#include <qe/save.h>
+
+#include "tools/quantize/recipe.h"
+#include "tools/support/file_info.h"
+#include "tools/support/models.h"
+#include "tools/support/progress.h"
+
+namespace qe::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of its own under the system's temporary folder, removed with everything in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "qe-quantize-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw IoError({.problem = std::strerror(errno), .file = name});
+    }
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;  // a leftover in the temporary folder is no reason to fail
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<CalibrationText> calibration_texts(const QuantizeRequest& request) {
+  std::ifstream stream(request.calibration, std::ios::binary);
+  if (!stream) throw IoError({.problem = std::strerror(errno), .file = request.calibration});
+  const DirectoryTokenizer source = open_tokenizer(request.model, request.flags);
+  Dataset dataset(stream, request.calibration, {.labelled = false});
+  std::vector<CalibrationText> texts;
+  Encoding encoding;
+  for (Row row; dataset.next(row);) {
+    if (request.calibration_rows > 0 && texts.size() == request.calibration_rows) break;
+    source.tokenizer.encode(row.text, row.pair, source.max_length, encoding);
+    texts.push_back({.ids = encoding.ids, .type_ids = encoding.type_ids});
+  }
+  if (texts.empty()) {
+    throw DataError({.problem = "has no rows to calibrate with", .file = request.calibration});
+  }
+  return texts;
+}
+
+Calibration calibrate_with(const QuantizeRequest& request, const Checkpoint& checkpoint,
+                           QuantizeOutcome& outcome) {
+  const std::vector<CalibrationText> texts = calibration_texts(request);
+  outcome.calibration_texts = texts.size();
+  Progress progress("calibrating: texts", texts.size(), request.flags);
+  return calibrate(build_model(checkpoint), texts, request.flags.threads,
+                   [&](std::size_t done) { progress.update(done); });
+}
+
+// Size and, with data, accuracy of what would be written.
+void try_out(const QuantizeRequest& request, const Checkpoint& quantized,
+             QuantizeOutcome& outcome) {
+  const TemporaryFolder folder;
+  const fs::path trial = folder.path() / "model";
+  write_quantized(quantized, request.model, trial);
+  outcome.bytes_after = weight_file_bytes(trial);
+  if (request.data.empty()) return;
+  EvaluationOptions options;
+  options.data = request.data;
+  options.flags = request.flags;
+  Progress progress("evaluating: rows", 0, request.flags);
+  EvaluationHooks hooks;
+  hooks.on_progress = [&](std::size_t rows) { progress.update(rows); };
+  outcome.accuracy = evaluate(trial, options, hooks);
+}
+
+void require_free_output(const QuantizeRequest& request) {
+  if (!request.dry_run && !request.force && fs::exists(request.output)) {
+    throw UsageError({.problem = "exists already; --force replaces it", .file = request.output});
+  }
+}
+
+}  // namespace
+
+QuantizeOutcome quantize_directory(const QuantizeRequest& request) {
+  require_free_output(request);
+  const Checkpoint checkpoint =
+      load_checkpoint(request.model, {.use_mmap = !request.flags.no_mmap});
+  if (checkpoint.quantized()) {
+    throw LoadError({.problem = "is quantized already", .file = request.model});
+  }
+  QuantizeOutcome outcome;
+  outcome.bytes_before = weight_file_bytes(request.model);
+  const bool is_static = request.method.activations == ActivationScheme::kStatic;
+  std::optional<Calibration> calibration;
+  if (is_static) calibration = calibrate_with(request, checkpoint, outcome);
+  const Checkpoint quantized =
+      quantize(checkpoint, request.method, calibration ? &*calibration : nullptr, &outcome.tensors);
+  if (request.dry_run || !request.data.empty()) try_out(request, quantized, outcome);
+  if (request.dry_run) return outcome;
+  write_quantized(quantized, request.model, request.output,
+                  {.force = request.force, .recipe = recipe_json(request, outcome).dump(2)});
+  outcome.bytes_after = weight_file_bytes(request.output);
+  return outcome;
+}
+
+}  // namespace qe::tools
