@@ -73,8 +73,11 @@ class Worker:
     def ask(self, command: str) -> dict:
         """Wakes the worker, sends one command, returns its reply and stops it again."""
         self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise WorkerError(f"{self.spec.name}: gone before {command!r}") from error
         reply = self._reply(command)
         self.pause()
         return reply

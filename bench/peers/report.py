@@ -23,6 +23,7 @@ def _ratios(result: dict) -> list[str]:
     for name, c in result["comparisons"].items():
         rows.append(f"| {name} | {_interval(c['ratio'])} | {c['ratio']['pairs']} | "
                     f"{100 * c['stolen']:.1f} % |")
+    rows += [f"| {name} | failed: {why} | - | - |" for name, why in result.get("failed", {}).items()]
     return rows
 
 
