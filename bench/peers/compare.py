@@ -27,7 +27,7 @@ from workloads import MIXED_FORMS, Workload, make_requests, read_texts
 
 PEERS = ["torch-eager", "torch-compile", "torch-frozen", "onnxruntime-int8-spin",
          "onnxruntime-int8-nospin", "openvino-int8", "openvino-int8-f32"]
-MORE_PEERS = ["onnxruntime-fp32", "openvino-fp32"]
+MORE_PEERS = ["torch-compile-autotune", "onnxruntime-fp32", "openvino-fp32"]
 CPU_FEATURES = ["avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
                 "amx_int8", "amx_bf16"]
 
@@ -39,7 +39,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seq-len", default="", help="fixed workloads: comma list of lengths")
     parser.add_argument("--data", default="", help="mixed workload: TSV file")
     parser.add_argument("--max-length", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=0, help="mixed: rows used, whole file if 0")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--qe", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--qe-bench", default="qe-bench", help="the qe-bench program")
@@ -243,7 +242,7 @@ def main() -> None:
     reference = a.reference or (specs[0].name if a.qe else "openvino-int8")
     if reference not in [s.name for s in specs]:
         sys.exit(f"compare.py: the reference {reference!r} is not among the contestants")
-    workloads = [Workload(data=a.data, batch=a.batch, max_length=a.max_length, limit=a.limit)]
+    workloads = [Workload(data=a.data, batch=a.batch, max_length=a.max_length)]
     if a.seq_len:
         workloads = [Workload(seq_len=int(s), batch=a.batch) for s in a.seq_len.split(",")]
     result = {"schema": 1, "model": Path(a.model).name, "threads": a.threads, "pairs": a.pairs,

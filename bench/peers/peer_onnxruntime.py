@@ -72,7 +72,11 @@ def prepare(model_dir: str, cache, mode: str, calibration) -> None:
         # Shape inference knows no fused operator: name the type of their results.
         extra = {"DefaultTensorType": onnx.TensorProto.FLOAT}
         quantize_dynamic(
-            str(fused), str(int8), per_channel=True, weight_type=QuantType.QInt8, extra_options=extra
+            str(fused),
+            str(int8),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options=extra,
         )
 
 
@@ -88,7 +92,8 @@ def load(model_dir: str, cache, mode: str, workload, threads: int, example):
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     spin = "0" if mode.endswith("nospin") else "1"
     options.add_session_config_entry("session.intra_op.allow_spinning", spin)
-    path = cache / ("fused-int8.onnx" if mode.startswith("int8") else "fused.onnx")
+    int8 = mode.startswith("int8")
+    path = cache / ("fused-int8.onnx" if int8 else "fused.onnx")
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     wanted = {i.name for i in session.get_inputs()}
 
@@ -103,6 +108,6 @@ def load(model_dir: str, cache, mode: str, workload, threads: int, example):
         "spin": spin,
         "optimization": "ORT_ENABLE_ALL on the transformer optimizer's graph",
         "fused": json.loads((cache / "fusions.json").read_text()),
-        "weights": "int8 per channel, dynamic u8 activations" if mode.startswith("int8") else "fp32",
+        "weights": "int8 per channel, dynamic u8 activations" if int8 else "fp32",
     }
     return run, settings

@@ -40,12 +40,13 @@ def load(model_dir: str, cache, mode: str, workload, threads: int, example):
         return model(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
 
     function = forward
-    if mode == "compile":
+    if mode.startswith("compile"):
         import torch._inductor.config as inductor
 
         inductor.freezing = True
-        function = torch.compile(forward, dynamic=bool(workload.data))
-        settings["compile"] = f"inductor, freezing, dynamic={bool(workload.data)}"
+        tuning = "max-autotune-no-cudagraphs" if mode.endswith("autotune") else "default"
+        function = torch.compile(forward, dynamic=bool(workload.data), mode=tuning)
+        settings["compile"] = f"inductor, freezing, dynamic={bool(workload.data)}, {tuning}"
     elif mode == "frozen":
         function = _freeze(model, example)
         settings["jit"] = "trace, freeze, optimize_for_inference"

@@ -59,8 +59,8 @@ class Worker:
             os.sched_setaffinity(0, cpus)
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false",
-                       "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1",
+                       "TOKENIZERS_PARALLELISM": "false"}
         with log.open("w") as errors:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=errors, text=True, bufsize=1, env=environment,
@@ -73,8 +73,11 @@ class Worker:
     def ask(self, command: str) -> dict:
         """Wakes the worker, sends one command, returns its reply and stops it again."""
         self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise WorkerError(f"{self.spec.name}: gone before {command!r}") from error
         reply = self._reply(command)
         self.pause()
         return reply

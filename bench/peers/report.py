@@ -6,8 +6,8 @@ def _interval(ratio: dict) -> str:
 
 
 def _contestants(result: dict) -> list[str]:
-    rows = ["| contestant | p50 ms | p99 ms | texts/s | load ms | first answer ms | peak MiB | accuracy |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|"]
+    rows = ["| contestant | p50 ms | p99 ms | texts/s | load ms | first answer ms | peak MiB | "
+            "accuracy |", "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for name, c in result["contestants"].items():
         first = f"{c['first_answer_ms']:.0f}" if c.get("first_answer_ms") else "-"
         accuracy = f"{c['accuracy']:.4f}" if c.get("accuracy") is not None else "-"
@@ -23,7 +23,8 @@ def _ratios(result: dict) -> list[str]:
     for name, c in result["comparisons"].items():
         rows.append(f"| {name} | {_interval(c['ratio'])} | {c['ratio']['pairs']} | "
                     f"{100 * c['stolen']:.1f} % |")
-    return rows
+    failed = result.get("failed", {})
+    return rows + [f"| {name} | failed: {why} | - | - |" for name, why in failed.items()]
 
 
 def markdown(report: dict) -> str:
@@ -32,9 +33,9 @@ def markdown(report: dict) -> str:
              f"CPUs {machine['cpus']}, {report['threads']} threads, kernel {machine['kernel']}; "
              f"features {', '.join(machine['features'])}.",
              f"Model: {report['model']}.",
-             f"Blocks of {report['block_s']} s in the order A B B A; a ratio is the median over pairs "
-             "of neighbouring blocks with a bootstrap interval. The null row compares two processes "
-             "of the reference: differences inside its interval mean nothing.", ""]
+             f"Blocks of {report['block_s']} s in the order A B B A; a ratio is the median over "
+             "pairs of neighbouring blocks with a bootstrap interval. The null row compares two "
+             "processes of the reference: differences inside its interval mean nothing.", ""]
     for result in report["workloads"]:
         lines += [f"## {result['workload']}", "", *_contestants(result), "", *_ratios(result), ""]
     lines += ["## Versions and settings", ""]

@@ -25,7 +25,6 @@ class Workload:
     data: str = ""  # a TSV file with a text column; empty for a fixed workload
     max_length: int = 0  # 0: the tokenizer's own truncation
     form: str = "padded"
-    limit: int = 0  # rows used of the data, 0 for all
 
     @property
     def name(self) -> str:
@@ -85,8 +84,6 @@ def make_requests(workload: Workload, model_dir: str, vocab_size: int) -> Reques
         ids = rng.integers(first, vocab_size, size=(workload.batch, workload.seq_len))
         return Requests([ids.tolist()])
     texts, _ = read_texts(workload.data)
-    if workload.limit:
-        texts = texts[: workload.limit]
     tokenizer = load_tokenizer(model_dir, workload.max_length)
     ids = [e.ids for e in tokenizer.encode_batch(texts)]
     order = list(range(len(ids)))
