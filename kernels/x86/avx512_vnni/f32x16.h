@@ -17,7 +17,6 @@ struct I32x16 {
   __m512i v;
 
   static I32x16 broadcast(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
-  static I32x16 load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
   static I32x16 from_u8(__m128i bytes) { return {_mm512_cvtepu8_epi32(bytes)}; }
   void store(void* p) const { _mm512_storeu_si512(p, v); }
 };
@@ -53,7 +52,6 @@ struct F32x16 {
     return {_mm512_mask_loadu_ps(fill.v, first_lanes(count), p)};
   }
   static F32x16 from_s8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
-  static F32x16 from_i32(I32x16 x) { return {_mm512_cvtepi32_ps(x.v)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, int count) const { _mm512_mask_storeu_ps(p, first_lanes(count), v); }
 };
