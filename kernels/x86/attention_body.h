@@ -128,9 +128,10 @@ inline void pack_key_tokens(const PackKeysArgs& args, int token) {
       rows[t] = tile.rows[t];
       const F32x16 inv = F32x16::broadcast(dynamic[t].inv);
       for_vectors(dims, [&](int i, auto lanes) {
+        const I32x16 zero = I32x16::broadcast(kDynamicZeroPoint);  // also beyond the last dimension
         const I32x16 q = args.x_f32 ? quantize(load(args.x_f32 + at + i, lanes), inv)
                                     : I32x16::from_u8(load_bytes(args.x_u8 + at + i, lanes));
-        store_bytes(q, tile.rows[t] + i, lanes);
+        store_bytes(keep(q ^ zero, lanes) ^ zero, tile.rows[t] + i);
       });
     }
     write_key_tile(rows, to, round_up(dims, kDepthGroup) / kDepthGroup, sums);

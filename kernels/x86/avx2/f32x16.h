@@ -55,10 +55,10 @@ alignas(64) inline constexpr std::int32_t kLaneMask[32] = {-1, -1, -1, -1, -1, -
 // Lanes [0, count) of a 16-lane access; count is 0 to 16.
 inline I32x16 first_lanes(int count) { return I32x16::load(kLaneMask + 16 - count); }
 
-// The first count of 16 bytes, the rest zero.
+// The first count (less than 16) of 16 bytes, the rest zero.
 inline __m128i load_bytes_first(const void* p, int count) {
   alignas(16) unsigned char bytes[16] = {};
-  std::memcpy(bytes, p, static_cast<std::size_t>(count));
+  std::memcpy(bytes, p, static_cast<unsigned>(count) % 16U);
   return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
 }
 
@@ -170,10 +170,11 @@ inline __m128i low_bytes(I32x16 a) {
 inline void store_bytes(I32x16 a, void* p) {
   _mm_storeu_si128(static_cast<__m128i*>(p), low_bytes(a));
 }
+// The first count (less than 16) bytes; the remainder shows the compiler that bound.
 inline void store_bytes_first(I32x16 a, void* p, int count) {
   alignas(16) unsigned char bytes[16];
   _mm_store_si128(reinterpret_cast<__m128i*>(bytes), low_bytes(a));
-  std::memcpy(p, bytes, static_cast<std::size_t>(count));
+  std::memcpy(p, bytes, static_cast<unsigned>(count) % 16U);
 }
 
 // Lane j plus lane j + 8, then + 4, + 2, + 1: the pairwise fold of docs/numerics.md.
