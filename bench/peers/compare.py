@@ -249,7 +249,10 @@ def main() -> None:
               "block_s": a.block, "machine": machine([int(c) for c in a.cpus.split(",")]),
               "workloads": []}
     for workload in workloads:
-        result["workloads"].append(Comparison(a, workload, specs, reference).run())
+        try:
+            result["workloads"].append(Comparison(a, workload, specs, reference).run())
+        except WorkerError as error:  # without its reference a comparison says nothing
+            sys.exit(f"compare.py: {error}")
         a.output.parent.mkdir(parents=True, exist_ok=True)
         a.output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
         a.output.with_suffix(".md").write_text(reports.markdown(result))
