@@ -11,6 +11,8 @@
 namespace qe::tokenizer {
 
 std::string_view trim_end(std::string_view token) noexcept {
+  // Nearly every token ends in a visible ASCII character; ICU need not be asked.
+  if (!token.empty() && token.back() > ' ' && is_ascii(token.back())) return token;
   while (!token.empty()) {
     const CodePoint last = last_code_point(token);
     if ((character_flags(last.value) & kSpace) == 0) break;

@@ -25,7 +25,7 @@ from tokenizer_parity import make_peer  # noqa: E402
 
 
 def texts_of(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     column = lines[0].split("\t").index("text")
     return [line.split("\t")[column] for line in lines[1:]]
 
