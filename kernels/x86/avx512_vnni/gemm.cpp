@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <array>
+#include <cstring>
 
 #include "kernels/cache.h"
 #include "kernels/isa_tables.h"
@@ -72,7 +73,9 @@ template <int kRows, int kWidth>
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const __m512i row = _mm512_set1_epi32(*reinterpret_cast<const int*>(a[r] + depth));
+      std::int32_t group;
+      std::memcpy(&group, a[r] + depth, sizeof(group));
+      const __m512i row = _mm512_set1_epi32(group);
 #pragma GCC unroll 8
       for (int v = 0; v < kWidth; ++v) {
         acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], row, column[v]);
