@@ -28,6 +28,7 @@ constexpr KernelTable avx2_table() {
   KernelTable table = reference_table();
   table.isa = Isa::kAvx2;
   table.name = "avx2";
+  table.pack_weights = avx2::pack_weights;
   table.gemm = avx2::gemm;
   table.quantize_rows = avx2::quantize_rows;
   table.layer_norm = avx2::layer_norm;
@@ -44,6 +45,7 @@ constexpr KernelTable avx512_vnni_table() {
   KernelTable table = avx2_table();
   table.isa = Isa::kAvx512Vnni;
   table.name = "avx512_vnni";
+  table.pack_weights = avx512_vnni::pack_weights;
   table.gemm = avx512_vnni::gemm;
   table.quantize_rows = avx512_vnni::quantize_rows;
   table.layer_norm = avx512_vnni::layer_norm;

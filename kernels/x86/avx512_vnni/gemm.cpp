@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <array>
+#include <cstring>
 
 #include "kernels/cache.h"
 #include "kernels/isa_tables.h"
@@ -18,7 +19,7 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kVectors = kPanelWidth / kColumnGroup;
 constexpr int kLineBytes = 64;
-// Up to this many rows, weights are a stream that is read once, prefetched this many bytes ahead.
+// Up to this many rows, the weights are a stream, prefetched this many bytes ahead of its reading.
 // With more rows there are at least two tiles, which fetch the next panel beside the present one:
 // the short stream cannot hide the memory behind so much arithmetic.
 constexpr int kStreamRows = 4;
@@ -31,7 +32,7 @@ struct Tile {
   int row, column;
   int steps;  // depth in groups of four
   const std::int8_t* prefetch;
-  std::ptrdiff_t prefetch_stride;  // bytes a depth step; two lines each
+  std::ptrdiff_t prefetch_stride;  // bytes a depth step; one line at its start, one halfway
 };
 
 // Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
@@ -63,7 +64,7 @@ template <int kRows, int kWidth>
   std::ptrdiff_t depth = 0;
   const auto multiply = [&] {
     _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
-    _mm_prefetch(reinterpret_cast<const char*>(prefetch + kLineBytes), _MM_HINT_T1);
+    _mm_prefetch(reinterpret_cast<const char*>(prefetch + tile.prefetch_stride / 2), _MM_HINT_T1);
     prefetch += tile.prefetch_stride;
     __m512i column[kWidth];
 #pragma GCC unroll 8
@@ -72,7 +73,9 @@ template <int kRows, int kWidth>
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const __m512i row = _mm512_set1_epi32(*reinterpret_cast<const int*>(a[r] + depth));
+      std::int32_t group;
+      std::memcpy(&group, a[r] + depth, sizeof(group));
+      const __m512i row = _mm512_set1_epi32(group);
 #pragma GCC unroll 8
       for (int v = 0; v < kWidth; ++v) {
         acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], row, column[v]);
@@ -261,28 +264,28 @@ int rows_per_block(const GemmArgs& args, int depth) {
 }
 
 void multiply_rows(const GemmArgs& args, int first_row, int rows) {
-  const int depth = round_up(args.k, kDepthGroup);
+  const int steps = round_up(args.k, kDepthGroup) / kDepthGroup;
+  const bool stream = rows <= kStreamRows;
   const int tiles =
       rows > kStreamRows && rows <= kTileRows ? 2 : (rows + kTileRows - 1) / kTileRows;
+  const bool to_the_end = args.last_panel == panel_count(args.n);
   for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
     const int column = panel * kPanelWidth;
     const int left = (round_up(args.n, kColumnGroup) - column) / kColumnGroup;
     const int vectors = left < kVectors ? left : kVectors;
-    const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * depth;
-    const int steps = depth / kDepthGroup;
-    const std::ptrdiff_t panel_stride = vectors * kLineBytes;
-    // The tiles share the fetching of the next panel: one line a step, often the same one again,
-    // and where that leaves gaps the hardware fetches the neighbours.
-    const std::ptrdiff_t stride = panel + 1 < args.last_panel ? panel_stride / tiles : 0;
-    const std::int8_t* next = b + panel_stride * steps;
+    const std::ptrdiff_t step_bytes = vectors * kLineBytes;
+    const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * steps * kDepthGroup;
+    // The tiles share the fetching of the next panel. Behind the last panel of the matrix the next
+    // product's weights are likely; behind the last of a share, another thread's are.
+    const bool fetches_next = panel + 1 < args.last_panel || to_the_end;
+    const std::ptrdiff_t stride = stream ? step_bytes : fetches_next ? step_bytes / tiles : 0;
+    const std::int8_t* prefetch = b + (stream ? kStreamAhead : step_bytes * steps);
     int row = first_row;
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
     for (int tile = 0; tile < tiles; ++tile) {
       const int height = rows / tiles + (tile < rows % tiles ? 1 : 0);
-      const bool stream = tiles == 1 || (panel == args.first_panel && tile == 0);
-      const std::int8_t* prefetch = stream ? b + kStreamAhead : next + tile * stride * steps;
       kTileFunctions[vectors - 1][height - 1](
-          {args, b, row, column, steps, prefetch, stream ? panel_stride : stride});
+          {args, b, row, column, steps, prefetch + tile * stride * steps, stride});
       row += height;
     }
   }
