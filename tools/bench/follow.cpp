@@ -161,7 +161,7 @@ void follow(const std::string& model, const StudyOptions& options, std::istream&
                           {"scheme", contestant.scheme},
                           {"isa", name(contestant.plan->isa())},
                           {"threads", threads},
-                          {"pinned", options.pin}}}});
+                          {"pinned", options.pin ? "yes" : "no"}}}});
   out.flush();
   for (std::string line; std::getline(in, line) && line != "quit";) {
     write_json_line(out, worker.answer(line));

@@ -83,8 +83,8 @@ Table step_table(const Plan& plan) {
               .text_columns = 3};
   for (std::size_t i = 0; i < plan.steps().size(); ++i) {
     const StepInfo& step = plan.steps()[i];
-    table.rows.push_back({std::to_string(i), step.name, step.kernel,
-                          count_text(step.macs_per_row), std::to_string(step.weight_bytes)});
+    table.rows.push_back({std::to_string(i), step.name, step.kernel, count_text(step.macs_per_row),
+                          std::to_string(step.weight_bytes)});
   }
   return table;
 }

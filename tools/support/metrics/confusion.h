@@ -14,7 +14,7 @@ class ConfusionMatrix {
   explicit ConfusionMatrix(int classes);
   ConfusionMatrix(int classes, std::vector<std::int64_t> counts);
 
-  void add(int truth, int predicted) { ++at(truth, predicted); }
+  void add(int truth, int predicted) { ++counts_[index(truth, predicted)]; }
 
   int classes() const { return classes_; }
   std::int64_t at(int truth, int predicted) const { return counts_[index(truth, predicted)]; }
@@ -28,7 +28,6 @@ class ConfusionMatrix {
     return static_cast<std::size_t>(truth) * static_cast<std::size_t>(classes_) +
            static_cast<std::size_t>(predicted);
   }
-  std::int64_t& at(int truth, int predicted) { return counts_[index(truth, predicted)]; }
 
   int classes_;
   std::vector<std::int64_t> counts_;
