@@ -80,6 +80,9 @@ struct GemmArgs {
 
 // Quantization of each row. Dynamic (scale set): absmax over cols; scale = absmax / 127,
 // inv = 127 / absmax, both 0 if absmax < 2^-100; q = round_half_even(fma(x, inv, 128)).
+// Dynamic and bounded (x >= floor for every finite x, as activation functions promise): all 256
+// steps lie above the floor. m = max(x) - floor; scale = m / 255, inv = 255 / m, both 0 if m <
+// 2^-100; q = round_half_even(clamp(fma(x, inv, -floor * inv), 0, 255)); real = floor + scale q.
 // Static (scale null): q = round_half_even(clamp(fma(x, inv_scale, zero_point), 0, 255)), NaN -> 0.
 struct QuantizeRowsArgs {
   const float* x;
@@ -90,6 +93,8 @@ struct QuantizeRowsArgs {
   float* scale;  // [rows] or null
   float inv_scale = 0.0F;
   float zero_point = 0.0F;
+  bool bounded = false;
+  float floor = 0.0F;
 };
 
 // Layer normalization of each row, then quantization (Ba et al. 2016; ONNX LayerNormalization):

@@ -49,6 +49,7 @@ inline constexpr float kGeluTanhCubic = 0x1.2444f2p-5F;
 
 // Dynamic quantization: the largest step and the absolute maximum below which a row counts as zero.
 inline constexpr float kQuantizedMax = 127.0F;
+inline constexpr float kBoundedMax = 255.0F;  // steps above the floor of a bounded row
 inline constexpr float kSmallestAbsmax = 0x1p-100F;
 
 }  // namespace qe::kernels

@@ -12,6 +12,8 @@ constexpr Pass kPasses[] = {
     {"fuse_post_ops", "activation and residual move into the linear's epilogue", fuse_post_ops},
     {"mark_integer_attention", "attention between integer linears runs in integers",
      mark_integer_attention},
+    {"bound_activations", "outputs of GELU and ReLU are quantized above their minimum",
+     bound_activations},
     {"insert_quantize", "annotated inputs of integer nodes are quantized", insert_quantize},
     {"fuse_quantize", "quantization moves to where the value is made", fuse_quantize},
 };

@@ -25,6 +25,8 @@ void fuse_attention_inputs(Graph& graph);
 void fuse_post_ops(Graph& graph);
 // Attention between integer linears runs in integers as well.
 void mark_integer_attention(Graph& graph);
+// Dynamically quantized outputs of GELU and ReLU use all 256 steps above the function's minimum.
+void bound_activations(Graph& graph);
 // Annotated inputs of quantized linears get a quantize node.
 void insert_quantize(Graph& graph);
 // Quantization moves into the layer norm that makes the value; static outputs are stored as bytes.

@@ -26,6 +26,21 @@ std::vector<std::size_t> integer_inputs(const Graph& graph, const Node& node) {
   return {};
 }
 
+// The least value of an activation function, rounded down; nothing where it is of no use.
+std::optional<float> minimum_of(ActivationKind kind) {
+  switch (kind) {
+    case ActivationKind::kRelu:
+      return 0.0F;
+    case ActivationKind::kGeluErf:   // -0.169972
+    case ActivationKind::kGeluTanh:  // -0.170041
+      return -0.17005F;
+    case ActivationKind::kNone:
+    case ActivationKind::kTanh:
+      break;
+  }
+  return std::nullopt;
+}
+
 bool fuse_into_layer_norm(Graph& graph, Node& norm, const Node& quantize) {
   const ValueId y = norm.outputs[0];
   const bool only_reader = consumers(graph, y).size() == 1 && graph.output != y;
@@ -33,11 +48,16 @@ bool fuse_into_layer_norm(Graph& graph, Node& norm, const Node& quantize) {
   return true;
 }
 
+// Integer kernels alone store bytes, and a residual sum stays float.
+bool stores_bytes(const Graph& graph, const Node& maker) {
+  if (const auto* attention = std::get_if<AttentionOp>(&maker.op)) return attention->integer;
+  return graph.value(maker.inputs[0]).dtype == DType::kU8 && maker.inputs[3] == kNoValue;
+}
+
 // Static outputs need no row maximum: the epilogue stores bytes.
 bool fuse_into_output(Graph& graph, Node& maker, const Node& quantize) {
   const ValueId y = maker.outputs[0];
-  const bool residual = std::holds_alternative<LinearOp>(maker.op) && maker.inputs[3] != kNoValue;
-  if (graph.value(quantize.outputs[0]).quant->dynamic || residual) return false;
+  if (graph.value(quantize.outputs[0]).quant->dynamic || !stores_bytes(graph, maker)) return false;
   if (consumers(graph, y).size() != 1 || graph.output == y) return false;
   maker.outputs = quantize.outputs;
   return true;
@@ -58,6 +78,15 @@ void mark_integer_attention(Graph& graph) {
              graph.value(source.inputs[1]).quant.has_value() &&
              graph.value(source.inputs[0]).quant.has_value();
     });
+  }
+}
+
+void bound_activations(Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    const auto* const op = std::get_if<LinearOp>(&node.op);
+    if (op == nullptr || node.inputs[3] != kNoValue) continue;
+    std::optional<QuantParams>& quant = graph.value(node.outputs[0]).quant;
+    if (quant && quant->dynamic) quant->floor = minimum_of(op->activation);
   }
 }
 

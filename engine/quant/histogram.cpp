@@ -81,22 +81,32 @@ double grid_error(const std::vector<std::pair<double, double>>& points, Range ra
   return error;
 }
 
-Range mse_range(const std::vector<std::uint64_t>& bins, Range full) {
+Range mse_range(const std::vector<std::uint64_t>& bins, Range full, bool symmetric) {
   std::vector<std::pair<double, double>> points;
   for (int bin = 0; bin < kBins; ++bin) {
     const std::uint64_t n = bins[static_cast<std::size_t>(bin)];
     if (n > 0) points.emplace_back(center(bin), static_cast<double>(n));
   }
-  constexpr int kSteps = 100;
+  // The two ends move in turn: one-sided values (GELU) must not lose their short side when the long
+  // one is clipped. A symmetric range has one end to move.
   Range best = full;
   double best_error = grid_error(points, full);
-  for (int i = kSteps - 1; i >= kSteps / 10; --i) {
-    const float factor = static_cast<float>(i) / kSteps;
-    const Range candidate = {full.minimum * factor, full.maximum * factor};
+  const auto try_range = [&](Range candidate) {
     const double error = grid_error(points, candidate);
     if (error < best_error) {
       best_error = error;
       best = candidate;
+    }
+  };
+  constexpr int kSteps = 100;
+  constexpr int kRounds = 2;
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = kSteps - 1; i >= kSteps / 20; --i) {
+      const float high = full.maximum * static_cast<float>(i) / kSteps;
+      try_range({symmetric ? -high : best.minimum, high});
+    }
+    for (int i = kSteps - 1; i >= kSteps / 20 && !symmetric; --i) {
+      try_range({full.minimum * static_cast<float>(i) / kSteps, best.maximum});
     }
   }
   return best;
@@ -130,7 +140,7 @@ Range Histogram::range(RangeObserver observer, bool symmetric) const {
     case RangeObserver::kPercentile:
       return percentile_range(bins_, count_, full, symmetric);
     case RangeObserver::kMse:
-      return mse_range(bins_, full);
+      return mse_range(bins_, full, symmetric);
   }
   return full;
 }

@@ -16,6 +16,13 @@ DynamicScale dynamic_scale(float absolute_maximum) noexcept {
   return {absolute_maximum / kQuantizedMax, kQuantizedMax / absolute_maximum};
 }
 
+DynamicScale bounded_scale(float height) noexcept {
+  if (height < kSmallestAbsmax) {
+    return {0.0F, 0.0F};
+  }
+  return {height / kBoundedMax, kBoundedMax / height};
+}
+
 float absolute_maximum(const float* x, int count) noexcept {
   float largest = 0.0F;
   for (int i = 0; i < count; ++i) {

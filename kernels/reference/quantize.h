@@ -12,6 +12,9 @@ struct DynamicScale {
 };
 DynamicScale dynamic_scale(float absolute_maximum) noexcept;
 
+// The scale of values that reach `height` above their floor, in 255 steps.
+DynamicScale bounded_scale(float height) noexcept;
+
 // The largest |x[i]|, elements that are NaN passed over; 0 for none.
 float absolute_maximum(const float* x, int count) noexcept;
 

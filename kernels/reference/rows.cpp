@@ -3,6 +3,7 @@
 // It refuses nothing and is tuned for nothing.
 #include <array>
 #include <cmath>
+#include <limits>
 #include <cstddef>
 
 #include "kernels/isa_tables.h"
@@ -85,6 +86,18 @@ float activate_precise(Activation activation, float x) {
   return x;
 }
 
+void quantize_bounded(const QuantizeRowsArgs& args, const float* x, std::uint8_t* q, float* scale) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int i = 0; i < args.cols; ++i) {
+    largest = maximum(x[i], largest);
+  }
+  const DynamicScale dynamic = bounded_scale(largest - args.floor);
+  *scale = dynamic.scale;
+  for (int i = 0; i < args.cols; ++i) {
+    q[i] = round_to_u8(std::fma(x[i], dynamic.inv, -args.floor * dynamic.inv));
+  }
+}
+
 }  // namespace
 
 void quantize_rows(const QuantizeRowsArgs& args) noexcept {
@@ -95,6 +108,10 @@ void quantize_rows(const QuantizeRowsArgs& args) noexcept {
       for (int i = 0; i < args.cols; ++i) {
         q[i] = round_to_u8(std::fma(x[i], args.inv_scale, args.zero_point));
       }
+      continue;
+    }
+    if (args.bounded) {
+      quantize_bounded(args, x, q, args.scale + row);
       continue;
     }
     const DynamicScale dynamic = dynamic_scale(absolute_maximum(x, args.cols));

@@ -31,16 +31,28 @@ inline void for_row_blocks(int rows, Body body) {
 
 inline constexpr int kRowsAtOnce = 4;
 
+// to_u8(fma(x, inv_scale, zero_point)) of one row.
+inline void quantize_row(const float* x, int cols, float inv_scale, float zero_point,
+                         std::uint8_t* q) {
+  const F32x16 inv = F32x16::broadcast(inv_scale);
+  const F32x16 zero = F32x16::broadcast(zero_point);
+  for_vectors(cols, [&](int i, auto lanes) {
+    store_bytes(clamp_to_u8(fma(load(x + i, lanes), inv, zero)), q + i, lanes);
+  });
+}
+
 inline void quantize_rows_body(const QuantizeRowsArgs& args) {
   for (int row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * args.ldx;
     std::uint8_t* q = args.q + row * args.ldq;
     if (args.scale == nullptr) {
-      const F32x16 inv_scale = F32x16::broadcast(args.inv_scale);
-      const F32x16 zero_point = F32x16::broadcast(args.zero_point);
-      for_vectors(args.cols, [&](int i, auto lanes) {
-        store_bytes(clamp_to_u8(fma(load(x + i, lanes), inv_scale, zero_point)), q + i, lanes);
-      });
+      quantize_row(x, args.cols, args.inv_scale, args.zero_point, q);
+      continue;
+    }
+    if (args.bounded) {
+      const DynamicScale bounded = bounded_scale(row_maximum(x, args.cols) - args.floor);
+      args.scale[row] = bounded.scale;
+      quantize_row(x, args.cols, bounded.inv, -args.floor * bounded.inv, q);
       continue;
     }
     const DynamicScale dynamic =

@@ -68,6 +68,14 @@ inline DynamicScale dynamic_scale(float absolute_maximum) {
   return {absolute_maximum / kQuantizedMax, kQuantizedMax / absolute_maximum};
 }
 
+// The same for values that reach `height` above their floor.
+inline DynamicScale bounded_scale(float height) {
+  if (height < kSmallestAbsmax) {
+    return {0.0F, 0.0F};
+  }
+  return {height / kBoundedMax, kBoundedMax / height};
+}
+
 // round_half_even(fma(x, inv, 128)) as a byte in the low end of each lane, above it zeros or, for
 // NaN, a bit that the byte does not see. |x * inv| <= 127, so nothing needs a clamp.
 inline I32x16 quantize(F32x16 x, F32x16 inv) {

@@ -151,6 +151,10 @@ TEST_CASE("each pass does what its name says") {
   for (const qe::Node& node : graph.nodes) {
     if (const auto* op = std::get_if<qe::AttentionOp>(&node.op)) CHECK(op->integer);
   }
+  qe::bound_activations(graph);
+  int bounded = 0;
+  for (const qe::Value& value : graph.values) bounded += value.quant && value.quant->floor ? 1 : 0;
+  CHECK(bounded == 2);
   qe::insert_quantize(graph);
   qe::verify(graph);
   const std::size_t inserted = count_ops(graph, "quantize");

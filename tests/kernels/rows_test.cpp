@@ -149,6 +149,44 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("quantize_rows above a floor: bits of the reference, 255 steps to the largest") {
+  Random random(kSeed + 7);
+  for_shapes([&](Shape s) {
+    GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
+    random.fill(x.span(), 3.0F);
+    for (float& value : x.span()) value = std::max(value, -0.17F);
+    const auto run = [&](const KernelTable& table, std::vector<float>& scale) {
+      GuardedBuffer<std::uint8_t> q(x.size());
+      table.quantize_rows({.x = x.data(),
+                           .ldx = s.ld,
+                           .rows = s.rows,
+                           .cols = s.cols,
+                           .q = q.data(),
+                           .ldq = s.ld,
+                           .scale = scale.data(),
+                           .bounded = true,
+                           .floor = -0.17F});
+      return std::vector<std::uint8_t>(q.span().begin(), q.span().end());
+    };
+    std::vector<float> scale(static_cast<std::size_t>(s.rows));
+    const std::vector<std::uint8_t> expected = run(reference_table(), scale);
+    for (int row = 0; row < s.rows; ++row) {
+      for (int i = 0; i < s.cols; ++i) {
+        const auto at = static_cast<std::size_t>(row) * static_cast<std::size_t>(s.ld) +
+                        static_cast<std::size_t>(i);
+        const float step = scale[static_cast<std::size_t>(row)];
+        REQUIRE(std::fabs(-0.17F + step * expected[at] - x[at]) <= 0.501F * step + 1e-6F);
+      }
+    }
+    for (const KernelTable* table : tables_beside_reference()) {
+      CAPTURE(table->name);
+      std::vector<float> other(scale.size());
+      REQUIRE(run(*table, other) == expected);
+      REQUIRE(other == scale);
+    }
+  });
+}
+
 TEST_CASE("quantize_rows: scale, rounding and special rows") {
   std::vector<float> x = {1.0F, -2.0F, 0.5F, 0.0F,  //
                           0.0F, 0.0F,  0.0F, 0.0F};

@@ -2,6 +2,7 @@
 // epilogue. Zero points fold into the accumulators' start, scales into one multiplier a column, a
 // static output's scale into multiplier and bias.
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "engine/backends/cpu/lower.h"
@@ -127,8 +128,10 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
   const Value& out = context.graph.value(node.outputs[0]);
   const QuantParams& in_quant = *context.graph.value(node.inputs[0]).quant;
   const auto padded = column_sum.size();
-  const std::int32_t zero_point =
-      in_quant.dynamic ? kernels::kDynamicZeroPoint : in_quant.zero_point.at(0);
+  const bool bounded = in_quant.floor.has_value();
+  const std::int32_t zero_point = bounded            ? 0
+                                  : in_quant.dynamic ? kernels::kDynamicZeroPoint
+                                                     : in_quant.zero_point.at(0);
 
   auto* const offset = context.weights.allocate<std::int32_t>(padded);
   auto* const scale = context.weights.allocate<float>(padded);
@@ -141,6 +144,11 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
   if (node.inputs[2] != kNoValue) {
     const float* const given = store_floats(context.graph.value(node.inputs[2]), context);
     std::copy(given, given + step.n, bias);
+  }
+  for (int i = 0; bounded && i < step.n; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    bias[i] =
+        std::fma(*in_quant.floor * static_cast<float>(column_sum[at]), weight_scale[at], bias[i]);
   }
   if (step.out_bytes && step.activation == kernels::Activation::kNone) {
     for (int i = 0; i < step.n; ++i) {

@@ -117,6 +117,7 @@ class QuantizeStep : public Step {
  public:
   int cols = 0;
   bool dynamic = true;
+  std::optional<float> floor;
   float inv_scale = 0, zero_point = 0;
   BufferRef x, q, q_scale;
 
@@ -132,7 +133,9 @@ class QuantizeStep : public Step {
          .ldq = q.row_bytes,
          .scale = dynamic ? q_scale.at<float>(context, rows.begin) : nullptr,
          .inv_scale = inv_scale,
-         .zero_point = zero_point});
+         .zero_point = zero_point,
+         .bounded = floor.has_value(),
+         .floor = floor.value_or(0.0F)});
   }
 };
 
@@ -245,6 +248,7 @@ LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
   step->q = context.buffer(node.outputs[0]);
   set_quant(context.graph.value(node.outputs[0]), step->dynamic, step->inv_scale, step->zero_point);
   if (step->dynamic) step->q_scale = context.scale_buffer(node.outputs[0]);
+  step->floor = context.graph.value(node.outputs[0]).quant->floor;
   return {std::move(step), {.name = {}, .kernel = "quantize rows"}};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <qe/dtype.h>
@@ -21,6 +22,9 @@ struct QuantParams {
   // Dynamic activations: symmetric, scale = absmax / 127 of each row, stored as u8 with zero point
   // 128; `scale` and `zero_point` are then empty.
   bool dynamic = false;
+  // Dynamic activations that never lie below a known value: real = *floor + scale q, q in [0, 255],
+  // scale = (max - floor) / 255 of each row. Set by a pass, not by files.
+  std::optional<float> floor = {};
   std::vector<float> scale = {};              // 1 or channels
   std::vector<std::int32_t> zero_point = {};  // same length as scale, or empty for all zero
 };
