@@ -21,7 +21,7 @@ TEST_CASE("the reference comes first and better instruction sets follow in order
   }
 }
 
-TEST_CASE("every table names itself and has every matrix kernel") {
+TEST_CASE("every table names itself and has every kernel") {
   for (const Isa isa : available_isas()) {
     const KernelTable& table = kernel_table(isa);
     CAPTURE(table.name);
@@ -29,6 +29,14 @@ TEST_CASE("every table names itself and has every matrix kernel") {
     CHECK(std::string(table.name) == isa_name(isa));
     CHECK((table.pack_weights != nullptr));
     CHECK((table.gemm != nullptr));
+    CHECK((table.quantize_rows != nullptr));
+    CHECK((table.layer_norm != nullptr));
+    CHECK((table.embed != nullptr));
+    CHECK((table.pack_keys != nullptr));
+    CHECK((table.pack_values != nullptr));
+    CHECK((table.softmax_u8 != nullptr));
+    CHECK((table.bias_activation != nullptr));
+    CHECK((table.softmax_f32 != nullptr));
   }
   CHECK(std::string(isa_name(Isa::kReference)) == "reference");
   CHECK(std::string(isa_name(Isa::kAvx2)) == "avx2");

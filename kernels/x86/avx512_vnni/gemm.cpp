@@ -62,7 +62,8 @@ template <int kRows, int kWidth>
   const std::int8_t* b = tile.b;
   const std::int8_t* prefetch = tile.prefetch;
   std::ptrdiff_t depth = 0;
-  const auto multiply = [&] {
+#pragma GCC unroll 1
+  for (int step = 0; step < tile.steps; ++step) {
     _mm_prefetch(reinterpret_cast<const char*>(prefetch), _MM_HINT_T1);
     _mm_prefetch(reinterpret_cast<const char*>(prefetch + tile.prefetch_stride / 2), _MM_HINT_T1);
     prefetch += tile.prefetch_stride;
@@ -83,17 +84,6 @@ template <int kRows, int kWidth>
     }
     depth += kDepthGroup;
     b += kWidth * kLineBytes;
-  };
-  int steps = tile.steps;
-  for (; steps >= 4; steps -= 4) {
-    multiply();
-    multiply();
-    multiply();
-    multiply();
-  }
-#pragma GCC unroll 1
-  for (; steps > 0; --steps) {
-    multiply();
   }
 }
 
