@@ -68,6 +68,9 @@ TEST_CASE("control characters never reach a terminal") {
 
 TEST_CASE("numbers") {
   CHECK(fixed(0.12345, 3) == "0.123");
+  CHECK(fixed(-0.0, 2) == "0.00");
+  CHECK(fixed(-0.004, 2) == "0.00");
+  CHECK(fixed(-0.5, 2) == "-0.50");
   CHECK(fixed(std::numeric_limits<double>::quiet_NaN(), 3) == "n/a");
   CHECK(interval(0.1, 0.25, 2) == "[0.10, 0.25]");
 }

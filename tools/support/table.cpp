@@ -115,7 +115,10 @@ std::string fixed(double value, int digits) {
   if (!std::isfinite(value)) return "n/a";
   char buffer[64];
   std::snprintf(buffer, sizeof(buffer), "%.*f", digits, value);
-  return buffer;
+  // What rounds to zero has no sign.
+  const std::string text = buffer;
+  return text.find_first_not_of("-0.") == std::string::npos && text[0] == '-' ? text.substr(1)
+                                                                              : text;
 }
 
 std::string interval(double low, double high, int digits) {
