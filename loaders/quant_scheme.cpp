@@ -31,7 +31,9 @@ struct KeyRule {
 
 // Every non-null key of `config` must satisfy its rule; a key without rule is not supported.
 void check_keys(const Config& config, const std::string& where, const std::vector<KeyRule>& rules) {
-  for (const auto& [key, value] : config.items()) {
+  for (const auto& item : config.items()) {
+    const std::string& key = item.first;
+    const std::string& value = item.second;
     if (value == "null") continue;
     const auto rule =
         std::find_if(rules.begin(), rules.end(), [&](const KeyRule& r) { return r.key == key; });

@@ -40,7 +40,9 @@ SafetensorsFile view_safetensors(std::span<const std::byte> bytes,
                   .bytes = buffer.subspan(static_cast<std::size_t>(entry.begin),
                                           static_cast<std::size_t>(entry.end - entry.begin)),
                   .owner = owner};
-    if (!is_aligned(tensor.bytes, tensor.dtype)) {
+    if (tensor.bytes.empty()) {
+      tensor.bytes = {};  // whatever its position, aligned for every type
+    } else if (!is_aligned(tensor.bytes, tensor.dtype)) {
       auto copy = std::make_shared<const AlignedCopy>(tensor.bytes);
       tensor.bytes = copy->bytes();
       tensor.owner = std::move(copy);

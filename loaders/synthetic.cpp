@@ -91,7 +91,8 @@ std::string generate_vocab(int size) {
     add("", {&c, 1});
     add("##", {&c, 1});
   }
-  for (std::string word = "aa"; count < size;) {
+  std::string word = "aa";
+  while (count < size) {
     add("", word);
     add("##", word);
     std::size_t i = word.size();

@@ -87,7 +87,7 @@ std::string render_private_config(const Checkpoint& quantized, const fs::path& s
   Object out{{"format_version", json::number(kPrivateFormatVersion)},
              {"recipe", json::parse(recipe, "recipe")},
              {"inputs", {hash_inputs(source)}}};
-  if (!std::holds_alternative<Object>(out[1].second.data)) {
+  if (!std::holds_alternative<Object>(out[1].value.data)) {
     throw UsageError({.problem = "recipe is not a JSON object"});
   }
   Object outputs = render_outputs(quantized);

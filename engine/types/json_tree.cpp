@@ -131,8 +131,8 @@ void write(const Value& value, int indent, int level, std::string& out) {
     for (std::size_t i = 0; i < object.size(); ++i) {
       if (i > 0) out += ',';
       line(level + 1);
-      out += quote(object[i].first) + separator;
-      write(object[i].second, indent, level + 1, out);
+      out += quote(object[i].key) + separator;
+      write(object[i].value, indent, level + 1, out);
     }
     if (!object.empty()) line(level);
     out += '}';

@@ -12,16 +12,23 @@
 namespace qe::json {
 
 struct Value;
+struct Member;
 struct Null {};
 struct Number {
   std::string text;
   bool integer;
 };
 using Array = std::vector<Value>;
-using Object = std::vector<std::pair<std::string, Value>>;
+using Object = std::vector<Member>;
 
 struct Value {
   std::variant<Null, bool, Number, std::string, Array, Object> data;
+};
+
+struct Member {
+  Member(std::string k, Value v) : key(std::move(k)), value(std::move(v)) {}
+  std::string key;
+  Value value;
 };
 
 Value text(std::string_view value);
