@@ -31,7 +31,7 @@ constexpr std::size_t packed_bytes(int n, int k) {
   return static_cast<std::size_t>(round_up(n, kColumnGroup)) * round_up(k, kDepthGroup);
 }
 
-// Zero point of every dynamically quantized u8 activation.
+// Zero point of every dynamically quantized u8 activation that is not bounded.
 inline constexpr int kDynamicZeroPoint = 128;
 
 // Packs W[n][k] (row-major, row stride ldw), i.e. B = W^T, for panels [first_panel, last_panel).

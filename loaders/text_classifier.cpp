@@ -90,7 +90,7 @@ struct TextClassifier::Impl {
         model(std::move(m)),
         session(compile(options),
                 {.threads = options.threads, .pin_threads = options.pin_threads}) {
-    // The plan holds the packed weights; dropping these frees the mapped files.
+    // The plan holds the packed weights and, in the mapped file, the embedding tables.
     for (Value& value : model.graph.values) value.constant.clear();
   }
 

@@ -39,6 +39,7 @@ std::string describe_quant(const QuantParams& quant) {
       text = " per token";
       break;
   }
+  if (quant.floor) text += " above " + std::to_string(*quant.floor);
   return " as " + std::string(name(quant.storage)) + text + (quant.dynamic ? ", dynamic" : "");
 }
 

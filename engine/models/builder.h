@@ -23,12 +23,12 @@ class ModelBuilder {
   // `name` with `prefix` before it if the checkpoint's tensors carry that prefix ("bert.").
   std::string scoped(std::string_view prefix, std::string_view name) const;
 
-  // [tokens, width]; an empty `type` means the model has no token types. Table row counts are those
-  // given.
   struct Table {
     std::string module;
     std::int64_t rows;
   };
+  // Sum of the tables' rows, [tokens, width]: word, position and, if the model has them, token
+  // type.
   ValueId embedding(const std::string& name, const std::vector<Table>& tables, std::int64_t width);
   // Accepts weight/bias and the legacy gamma/beta.
   ValueId layer_norm(ValueId x, const std::string& module, double epsilon);

@@ -70,6 +70,7 @@ bool stackable(const Graph& graph, const Node& a, const Node& b) {
   if (x->activation != ActivationKind::kNone || y->activation != ActivationKind::kNone)
     return false;
   if (a.inputs[3] != kNoValue || b.inputs[3] != kNoValue) return false;
+  if (a.inputs[2] == kNoValue || b.inputs[2] == kNoValue) return false;
   const Value& wa = graph.value(a.inputs[1]);
   const Value& wb = graph.value(b.inputs[1]);
   return wa.dtype == wb.dtype && wa.quant.has_value() == wb.quant.has_value() &&

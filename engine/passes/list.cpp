@@ -4,12 +4,15 @@
 namespace qe {
 namespace {
 
+constexpr Pass kFusePostOps = {
+    "fuse_post_ops", "activation and residual move into the linear's epilogue", fuse_post_ops};
+
 constexpr Pass kPasses[] = {
     {"select_first_early", "row-wise work after the last attention for first tokens alone",
      select_first_early},
     {"fuse_attention_inputs", "query, key and value projections become one product",
      fuse_attention_inputs},
-    {"fuse_post_ops", "activation and residual move into the linear's epilogue", fuse_post_ops},
+    kFusePostOps,
     {"mark_integer_attention", "attention between integer linears runs in integers",
      mark_integer_attention},
     {"bound_activations", "outputs of GELU and ReLU are quantized above their minimum",
@@ -18,7 +21,7 @@ constexpr Pass kPasses[] = {
     {"fuse_quantize", "quantization moves to where the value is made", fuse_quantize},
 };
 
-constexpr Pass kCalibrationPasses[] = {kPasses[2]};
+constexpr Pass kCalibrationPasses[] = {kFusePostOps};
 
 }  // namespace
 

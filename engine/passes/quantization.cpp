@@ -26,7 +26,7 @@ std::vector<std::size_t> integer_inputs(const Graph& graph, const Node& node) {
   return {};
 }
 
-// The least value of an activation function, rounded down; nothing where it is of no use.
+// A bound just below every value of an activation function; nothing where it is of no use.
 std::optional<float> minimum_of(ActivationKind kind) {
   switch (kind) {
     case ActivationKind::kRelu:

@@ -52,7 +52,7 @@ Range with_zero(double low, double high, bool symmetric) {
 
 Range percentile_range(const std::vector<std::uint64_t>& bins, std::uint64_t count, Range full,
                        bool symmetric) {
-  constexpr std::uint64_t kTail = 20000;  // one in so many at each end
+  constexpr std::uint64_t kTail = 40000;  // one in so many at each end
   const std::uint64_t tail = count / kTail;
   const auto edge = [&](int from, int step) {
     std::uint64_t seen = 0;

@@ -86,11 +86,11 @@ class Quantizer {
     const Model model = build_model(source_);
     for (const Node& node : model.graph.nodes) {
       if (std::holds_alternative<LinearOp>(node.op)) {
-        quantize_matrix(model.graph.value(node.inputs[1]), WeightObserverFor::kLinear);
+        quantize_matrix(model.graph.value(node.inputs[1]), MatrixUse::kLinear);
         annotate_input(model.graph, node);
       } else if (std::holds_alternative<EmbeddingOp>(node.op)) {
         for (const ValueId id : node.inputs) {
-          quantize_matrix(model.graph.value(id), WeightObserverFor::kEmbedding);
+          quantize_matrix(model.graph.value(id), MatrixUse::kEmbedding);
         }
       }
     }
@@ -100,14 +100,14 @@ class Quantizer {
   }
 
  private:
-  enum class WeightObserverFor : std::uint8_t { kLinear, kEmbedding };
+  enum class MatrixUse : std::uint8_t { kLinear, kEmbedding };
 
-  void quantize_matrix(const Value& value, WeightObserverFor use) {
+  void quantize_matrix(const Value& value, MatrixUse use) {
     const Tensor& tensor = value.constant.at(0);
     const auto rows = static_cast<std::size_t>(tensor.shape[0]);
     const auto columns = static_cast<std::size_t>(tensor.shape[1]);
     const WeightObserver observer =
-        use == WeightObserverFor::kLinear ? options_.weights : WeightObserver::kAbsMax;
+        use == MatrixUse::kLinear ? options_.weights : WeightObserver::kAbsMax;
     std::vector<std::int8_t> q(rows * columns);
     std::vector<RowResult> results(rows);
     pool_.run([&](int thread) noexcept {

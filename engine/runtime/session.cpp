@@ -16,6 +16,7 @@ namespace qe {
 namespace {
 
 constexpr int kRowUnit = 6;  // rows of the register tile: blocks are whole multiples of it
+static_assert(kBlockRows % kRowUnit == 0, "a block must not exceed its buffers");
 
 int check_threads(int threads) {
   if (threads >= 1 && threads <= 1024) return threads;

@@ -6,6 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <system_error>
+
+#include <qe/error.h>
 
 namespace qe {
 namespace {
@@ -64,14 +68,25 @@ class PinnedCaller {
 
 ThreadPool::ThreadPool(int threads, bool pin) {
   if (pin) cpus_ = allowed_cpus();
-  for (int i = 1; i < threads; ++i) {
-    const int cpu = cpus_.empty() ? -1 : cpus_[static_cast<std::size_t>(i) % cpus_.size()];
-    workers_.emplace_back([this, i, cpu] { work(i, cpu); });
+  try {
+    workers_.reserve(static_cast<std::size_t>(threads));
+    for (int i = 1; i < threads; ++i) {
+      const int cpu = cpus_.empty() ? -1 : cpus_[static_cast<std::size_t>(i) % cpus_.size()];
+      workers_.emplace_back([this, i, cpu] { work(i, cpu); });
+    }
+  } catch (const std::system_error& e) {
+    stop();
+    throw ResourceError({.problem = "cannot start a thread",
+                         .name = "threads",
+                         .expected = std::to_string(threads),
+                         .actual = e.what()});
   }
 }
 
-ThreadPool::~ThreadPool() {
-  stop_ = true;
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() noexcept {
+  stopping_ = true;
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
   for (std::thread& worker : workers_) worker.join();
@@ -95,7 +110,7 @@ void ThreadPool::work(int thread, int cpu) noexcept {
   if (cpu >= 0) pin_to(cpu);
   for (std::uint32_t seen = 0;; ++seen) {
     while (job_.load(std::memory_order_acquire) == seen) job_.wait(seen, std::memory_order_acquire);
-    if (stop_) return;
+    if (stopping_) return;
     call_(body_, thread);
     barrier();
   }

@@ -14,7 +14,8 @@ namespace qe {
 class ThreadPool {
  public:
   // `threads` >= 1 including the caller. `pin`: worker i runs on the i-th CPU this process may use,
-  // and so does the caller while it is in run().
+  // and so does the caller while it is in run(). Throws ResourceError if a thread cannot be
+  // started.
   ThreadPool(int threads, bool pin);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -37,11 +38,12 @@ class ThreadPool {
   using Erased = void (*)(const void*, int) noexcept;
   void run_erased(Erased call, const void* body);
   void work(int thread, int cpu) noexcept;
+  void stop() noexcept;
 
   std::vector<std::thread> workers_;
   Erased call_ = nullptr;
   const void* body_ = nullptr;
-  bool stop_ = false;
+  bool stopping_ = false;
   std::vector<int> cpus_;
   // One cache line each: the waiters of one must not disturb the others.
   alignas(64) std::atomic<std::uint32_t> job_{0};

@@ -1,6 +1,6 @@
 // Float matrix product through oneDNN, one thread at a time: the caller splits the work over its
 // own threads, so that oneDNN's OpenMP team never wakes. Built without oneDNN, available() is false
-// and sgemm_transposed must not be called.
+// and sgemm must not be called.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace qe::kernels::onednn {
 
 bool available() noexcept;
 
-// Call once on every thread that calls the products below: keeps OpenMP to that thread.
+// Call on every thread before it calls the products below (cheap): keeps OpenMP to that thread.
 void use_calling_thread_only() noexcept;
 
 struct SgemmArgs {

@@ -3,8 +3,8 @@
 // It refuses nothing and is tuned for nothing.
 #include <array>
 #include <cmath>
-#include <limits>
 #include <cstddef>
+#include <limits>
 
 #include "kernels/isa_tables.h"
 #include "kernels/reference/math.h"

@@ -142,8 +142,11 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
     scale[i] = in_quant.dynamic ? weight_scale[i] : weight_scale[i] * in_quant.scale.at(0);
   }
   if (node.inputs[2] != kNoValue) {
-    const float* const given = store_floats(context.graph.value(node.inputs[2]), context);
-    std::copy(given, given + step.n, bias);
+    float* position = bias;
+    for (const Tensor& part : context.graph.value(node.inputs[2]).constant) {
+      const std::vector<float> values = to_float(part, node.name);
+      position = std::copy(values.begin(), values.end(), position);
+    }
   }
   for (int i = 0; bounded && i < step.n; ++i) {
     const auto at = static_cast<std::size_t>(i);

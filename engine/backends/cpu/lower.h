@@ -51,7 +51,7 @@ struct LoweredStep {
 
 LoweredStep lower(const Node& node, LoweringContext& context);
 
-// One each of the files of this folder.
+// Row-wise ones in rows.cpp, each of the others in the file of its name.
 LoweredStep lower_embedding(const Node& node, LoweringContext& context);
 LoweredStep lower_layer_norm(const Node& node, LoweringContext& context);
 LoweredStep lower_quantize(const Node& node, LoweringContext& context);
@@ -65,7 +65,7 @@ LoweredStep lower_attention_f32(const Node& node, LoweringContext& context);
 
 // A constant's elements as float in the store, padded with zeros to a multiple of 16.
 const float* store_floats(const Value& value, LoweringContext& context);
-// The scales of a quantized constant, one a row, padded likewise.
+// The scales of a quantized constant, one a row, padded with zeros to a multiple of 16.
 std::vector<float> row_scales(const Value& value);
 // Gives the pages of a constant's file back, if the options say so.
 void release_source(const Value& value, const LoweringContext& context);

@@ -249,7 +249,8 @@ LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
   set_quant(context.graph.value(node.outputs[0]), step->dynamic, step->inv_scale, step->zero_point);
   if (step->dynamic) step->q_scale = context.scale_buffer(node.outputs[0]);
   step->floor = context.graph.value(node.outputs[0]).quant->floor;
-  return {std::move(step), {.name = {}, .kernel = "quantize rows"}};
+  const char* const how = step->floor ? " above a floor" : step->dynamic ? "" : " by given ranges";
+  return {std::move(step), {.name = {}, .kernel = std::string("quantize rows") + how}};
 }
 
 LoweredStep lower_select_first(const Node& node, LoweringContext& context) {

@@ -20,8 +20,8 @@ struct CompileOptions {
   int max_sequences = 32;  // capacity of one run
   int threads = 1;         // threads used to convert and pack weights
   Isa isa = default_isa();
-  // Gives back the file pages of each weight once it is packed (the model can then not be compiled
-  // again without reading them anew, which the mapping does by itself).
+  // Gives back the file pages of each weight once it is packed; compiling the same model again
+  // reads them anew.
   bool release_source = true;
 };
 

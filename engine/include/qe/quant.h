@@ -19,8 +19,8 @@ enum class Granularity : std::uint8_t {
 struct QuantParams {
   DType storage = DType::kI8;  // kI8 or kU8
   Granularity granularity = Granularity::kTensor;
-  // Dynamic activations: symmetric, scale = absmax / 127 of each row, stored as u8 with zero point
-  // 128; `scale` and `zero_point` are then empty.
+  // Dynamic activations: scale = absmax / 127 of each row, stored as u8 with zero point 128 unless
+  // `floor` is set; `scale` and `zero_point` are then empty.
   bool dynamic = false;
   // Dynamic activations that never lie below a known value: real = *floor + scale q, q in [0, 255],
   // scale = (max - floor) / 255 of each row. Set by a pass, not by files.

@@ -20,14 +20,14 @@ enum class ActivationScheme : std::uint8_t { kDynamic, kStatic };
 enum class WeightObserver : std::uint8_t { kAbsMax, kMse };
 enum class RangeObserver : std::uint8_t {
   kMinMax,
-  kPercentile,  // the range that holds all but 1 in 10,000 values
+  kPercentile,  // the range that holds all but 1 in 20,000 values
   kMse,         // the clipping of least squared error
 };
 
 struct QuantizeOptions {
   ActivationScheme activations = ActivationScheme::kDynamic;
-  WeightObserver weights = WeightObserver::kMse;
-  RangeObserver ranges = RangeObserver::kMse;  // static activations
+  WeightObserver weights = WeightObserver::kMse;      // of linears; embeddings take kAbsMax
+  RangeObserver ranges = RangeObserver::kPercentile;  // static activations
   int threads = 1;
 };
 
