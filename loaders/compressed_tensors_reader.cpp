@@ -119,7 +119,7 @@ class Absorber {
             stored, zero_name, "zero point of the wrong kind", "I8 [1]",
             std::string(name(stored.tensor.dtype)) + " " + to_string(stored.tensor.shape));
       }
-      zero = static_cast<std::int32_t>(to_float(stored.tensor, zero_name)[0]);
+      zero = stored.tensor.data<std::int8_t>()[0];
     }
     params.zero_point = {zero + kUnsignedOffset};
     return params;

@@ -26,11 +26,7 @@ struct GroupKey {
   bool embedding;
   InputScheme input;
   Granularity weights;
-  bool operator==(const GroupKey&) const = default;
-  bool operator<(const GroupKey& other) const {
-    return std::tie(embedding, input, weights) <
-           std::tie(other.embedding, other.input, other.weights);
-  }
+  auto operator<=>(const GroupKey&) const = default;
 };
 using Groups = std::map<GroupKey, std::vector<std::string>>;
 

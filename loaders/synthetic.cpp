@@ -269,7 +269,6 @@ void write(std::string_view spec, const fs::path& directory, const SyntheticOpti
 
 std::vector<std::string> synthetic_models() {
   std::vector<std::string> names;
-  names.reserve(kPresets.size());
   for (const Preset& preset : kPresets) names.emplace_back(preset.name);
   return names;
 }

@@ -203,13 +203,13 @@ TEST_CASE("every mutation of quantization_config is an error that names the key"
         {"actorder", "group"}, {"unknown_key", 1},
         {"strategy", nullptr}, {"dynamic", "local"}};
     for (const auto& [key, value] : arguments) {
-      in_group(key, [&](ordered_json& g) { g["weights"][key] = value; });
+      in_group(key, [&key = key, &value = value](ordered_json& g) { g["weights"][key] = value; });
     }
     const std::vector<std::pair<std::string, ordered_json>> inputs = {
         {"num_bits", 4},         {"type", "float"},    {"group_size", 128},   {"strategy", "group"},
         {"strategy", "channel"}, {"dynamic", "local"}, {"actorder", "group"}, {"unknown_key", 1}};
     for (const auto& [key, value] : inputs) {
-      in_group(key, [&](ordered_json& g) {
+      in_group(key, [&key = key, &value = value](ordered_json& g) {
         if (g["input_activations"].is_null()) {
           g["input_activations"] = {{"num_bits", 8},
                                     {"type", "int"},

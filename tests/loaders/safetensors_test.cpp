@@ -35,8 +35,9 @@ TEST_CASE("every element type comes back bit for bit, mapped or read") {
     const auto file = qe::read_safetensors(dir / "x.safetensors", use_mmap);
     CHECK(file.metadata == metadata);
     REQUIRE(file.tensors.size() == tensors.size());
-    for (const auto& [name, tensor] : tensors) {
-      INFO(name);
+    for (const auto& entry : tensors) {
+      const auto& [name, tensor] = entry;
+      INFO(entry.first);
       const qe::Tensor& read = file.tensors.at(name);
       CHECK(qe::test::same(tensor, read));
       const auto address = reinterpret_cast<std::uintptr_t>(read.bytes.data());

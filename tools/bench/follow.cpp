@@ -10,6 +10,8 @@
 #include <sstream>
 #include <vector>
 
+#include <qe/version.h>
+
 #include "tools/bench/contestant.h"
 #include "tools/bench/workload.h"
 #include "tools/support/models.h"
@@ -157,7 +159,7 @@ void follow(const std::string& model, const StudyOptions& options, std::istream&
                         {"batches", count},
                         {"texts", texts},
                         {"settings",
-                         {{"version", QE_TOOLS_VERSION},
+                         {{"version", kVersion},
                           {"scheme", contestant.scheme},
                           {"isa", name(contestant.plan->isa())},
                           {"threads", threads},

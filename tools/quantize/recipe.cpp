@@ -1,6 +1,8 @@
 // The recipe and the tables.
 #include "tools/quantize/recipe.h"
 
+#include <qe/version.h>
+
 #include "tools/support/file_info.h"
 
 namespace qe::tools {
@@ -28,7 +30,7 @@ Json accuracy_json(const QuantizeRequest& request, const Evaluation& evaluation)
 
 Json recipe_json(const QuantizeRequest& request, const QuantizeOutcome& outcome) {
   Json recipe = {{"tool", "qe-quantize"},
-                 {"version", QE_TOOLS_VERSION},
+                 {"version", kVersion},
                  {"activations", scheme_text(request.method.activations)},
                  {"weight_ranges", observer_text(request.method.weights)}};
   if (request.method.activations == ActivationScheme::kStatic) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include <qe/error.h>
+#include <qe/version.h>
 
 #include "tools/support/text.h"
 
@@ -89,7 +90,8 @@ void describe(CLI::App& app, const std::string& name, const std::string& purpose
               const std::string& examples) {
   app.name(name);
   app.description(purpose);
-  app.set_version_flag("--version", name + " " QE_TOOLS_VERSION, "Print the version and stop");
+  app.set_version_flag("--version", name + " " + std::string(kVersion),
+                       "Print the version and stop");
   app.footer("\nExamples:\n" + examples +
              "\nExit codes: 0 success, 1 a --fail-if threshold failed, 2 usage, 3 bad model, 4 bad "
              "data,\n5 input or output, 6 out of memory or capacity, 130 interrupted.");

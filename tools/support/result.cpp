@@ -7,6 +7,8 @@
 #include <fstream>
 #include <optional>
 
+#include <qe/version.h>
+
 #include "tools/support/file_info.h"
 #include "tools/support/table.h"
 
@@ -68,9 +70,12 @@ Json begin_result(const std::string& tool, const SharedFlags& flags,
       files.push_back({{"path", info.path}, {"bytes", info.bytes}, {"xxh64", info.xxh64}});
     }
   }
-  return {{"schema", kResultSchema},           {"tool", tool},
-          {"version", QE_TOOLS_VERSION},       {"complete", true},
-          {"environment", environment(flags)}, {"inputs", files}};
+  return {{"schema", kResultSchema},
+          {"tool", tool},
+          {"version", kVersion},
+          {"complete", true},
+          {"environment", environment(flags)},
+          {"inputs", files}};
 }
 
 void write_json(std::ostream& out, const Json& value) {
