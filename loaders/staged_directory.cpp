@@ -75,7 +75,6 @@ StagedDirectory::StagedDirectory(const fs::path& destination, bool replace)
                       .file = destination_.string(),
                       .expected = "a directory with config.json, or an empty one"});
   }
-  std::error_code error;
   fs::create_directories(destination_.parent_path(), error);
   if (error) {
     throw_io_error("cannot create the directory", destination_.parent_path(), error.value());
