@@ -161,9 +161,11 @@ TEST_CASE("only model directories are ever replaced") {
   CHECK(fs::exists(s / "photos/1.jpg"));
   fs::create_directory(s / "empty");
   CHECK_NOTHROW(qe::write_quantized(s.quantized, s.model, s / "empty", {.force = true}));
+  CHECK_NOTHROW(qe::write_quantized(s.quantized, s.model, s / "made/on/the/way", {}));
+  CHECK(fs::exists(s / "made/on/the/way/config.json"));
   CHECK(error_of<qe::IoError>([&] {
-          qe::write_quantized(s.quantized, s.model, s / "no/such/out", {});
-        }).file.ends_with("no/such"));
+          qe::write_quantized(s.quantized, s.model, s / "photos/1.jpg/out", {});
+        }).file.ends_with("photos/1.jpg"));
 }
 
 TEST_CASE("leftovers of killed runs are removed, those of running ones are not") {
