@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/spatial_args.h"
+
 #include <qe/isa.h>
 
 namespace qe::kernels {
