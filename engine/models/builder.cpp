@@ -101,13 +101,17 @@ const StoredTensor& ModelBuilder::find(const std::string& tensor, const Shape& s
 }
 
 ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape) {
+  return constant(tensor, shape, shape);
+}
+
+ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape, Shape as) {
   const StoredTensor& stored = find(tensor, shape);
   used_.insert(tensor);
   model_.parameters += element_count(shape);
   model_.weight_bytes += static_cast<std::int64_t>(stored.tensor.bytes.size());
   Value value;
   value.name = tensor;
-  value.shape = shape;
+  value.shape = std::move(as);
   value.dtype = stored.tensor.dtype;
   value.quant = stored.quant;
   value.constant = {stored.tensor};
@@ -151,8 +155,14 @@ ValueId ModelBuilder::linear(ValueId x, const std::string& module, std::int64_t 
   const std::int64_t in_features = width_of(model_.graph, x);
   const ValueId weight = constant(module + ".weight", {out_features, in_features});
   const ValueId bias = constant(module + ".bias", {out_features});
-  const ValueId y = model_.graph.add_node(module, LinearOp{}, {x, weight, bias, kNoValue},
-                                          {model_.graph.value(x).shape[0], out_features});
+  return add_module(module, LinearOp{}, {x, weight, bias, kNoValue},
+                    {model_.graph.value(x).shape[0], out_features});
+}
+
+ValueId ModelBuilder::add_module(const std::string& module, Op op, std::vector<ValueId> inputs,
+                                 Shape shape) {
+  const ValueId x = inputs.at(0);
+  const ValueId y = model_.graph.add_node(module, op, std::move(inputs), std::move(shape));
   if (const auto it = checkpoint_.activations.find(module); it != checkpoint_.activations.end()) {
     annotate(x, it->second.input, module);
     annotate(y, it->second.output, module);
@@ -183,7 +193,7 @@ ValueId ModelBuilder::select_first(ValueId x, const std::string& name) {
 std::int64_t ModelBuilder::head_rows(const std::string& module) const {
   const std::string tensor = module + ".weight";
   const auto it = checkpoint_.tensors.find(tensor);
-  if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() != 2 ||
+  if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() < 2 ||
       it->second.tensor.shape[0] < 1) {
     throw LoadError({.problem = "missing or mis-shaped classifier head",
                      .file = checkpoint_.source,
