@@ -16,7 +16,16 @@ namespace qe::kernels {
 
 using qe::Isa;
 
-enum class Activation : std::uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kTanh };
+enum class Activation : std::uint8_t {
+  kNone,
+  kRelu,
+  kRelu6,
+  kGeluErf,
+  kGeluTanh,
+  kTanh,
+  kSilu,
+  kSigmoid
+};
 
 // Packed right-hand matrix B[k][n], s8: panels of 64 columns (the last one rounded up to a multiple
 // of 16), each stored [ceil(k / 4)][panel width][4], zero-filled beyond n and k. All instruction
@@ -55,7 +64,11 @@ struct PackWeightsArgs {
 //   out_f32: y
 //   out_u8 : round_half_even(clamp(t, 0, 255)), NaN -> 0, where t = y for Activation::kNone (the
 //            caller has folded the output scale and zero point into column_scale and bias), else
-//            t = fma(y, out_inv_scale, out_zero_point). No residual with out_u8.
+//            t = fma(y, out_inv_scale, out_zero_point). No float residual with out_u8; a residual of
+//            bytes, with Activation::kNone alone, adds t = fma(float(residual_u8), residual_scale, t),
+//            its zero point being folded into bias. Where table is set, out = table[byte].
+// With taps (see spatial_args.h) a is the first image, lda is unused, k is the bytes of one tap, and B
+// is packed with a depth of taps->count * round_up(k, 4), tap after tap.
 // Exactly one of out_f32 and out_u8 is set. Only columns of panels [first_panel, last_panel) below
 // n are written. The per-column arrays have round_up(n, 16) readable elements; a has round_up(k, 4)
 // readable bytes in every row (their values beyond k do not matter).
@@ -78,6 +91,11 @@ struct GemmArgs {
   std::ptrdiff_t ld_out_u8;
   float out_inv_scale;
   float out_zero_point;
+  const Taps* taps;                 // or null: a plain product
+  const std::uint8_t* residual_u8;  // or null
+  std::ptrdiff_t ld_residual_u8;
+  float residual_scale;
+  const std::uint8_t* table;  // [256] or null
 };
 
 // Quantization of each row. Dynamic (scale set): absmax over cols; scale = absmax / 127,

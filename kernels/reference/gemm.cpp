@@ -36,12 +36,18 @@ float activate(Activation activation, float y) {
       break;
     case Activation::kRelu:
       return maximum(y, 0.0F);
+    case Activation::kRelu6:
+      return minimum(maximum(y, 0.0F), 6.0F);
     case Activation::kGeluErf:
       return gelu_erf(y);
     case Activation::kGeluTanh:
       return gelu_tanh(y);
     case Activation::kTanh:
       return tanh(y);
+    case Activation::kSilu:
+      return silu(y);
+    case Activation::kSigmoid:
+      return sigmoid(y);
   }
   return y;
 }

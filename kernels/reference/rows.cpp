@@ -74,12 +74,18 @@ float activate_precise(Activation activation, float x) {
   switch (activation) {
     case Activation::kRelu:
       return maximum(x, 0.0F);
+    case Activation::kRelu6:
+      return minimum(maximum(x, 0.0F), 6.0F);
     case Activation::kGeluErf:
       return gelu_erf_precise(x);
     case Activation::kGeluTanh:
       return gelu_tanh_precise(x);
     case Activation::kTanh:
       return tanh(x);
+    case Activation::kSilu:
+      return silu(x);
+    case Activation::kSigmoid:
+      return sigmoid(x);
     case Activation::kNone:
       break;
   }

@@ -255,6 +255,12 @@ inline void bias_activation_body(const BiasActivationArgs& args) {
       return bias_activation_body<Activation::kGeluTanh>(args);
     case Activation::kTanh:
       return bias_activation_body<Activation::kTanh>(args);
+    case Activation::kRelu6:
+      return bias_activation_body<Activation::kRelu6>(args);
+    case Activation::kSilu:
+      return bias_activation_body<Activation::kSilu>(args);
+    case Activation::kSigmoid:
+      return bias_activation_body<Activation::kSigmoid>(args);
   }
 }
 

@@ -85,12 +85,18 @@ float expected_activation(Activation activation, float y) {
       return y;
     case Activation::kRelu:
       return y > 0.0F ? y : 0.0F;
+    case Activation::kRelu6:
+      return y > 0.0F ? std::min(y, 6.0F) : 0.0F;
     case Activation::kGeluErf:
       return reference::gelu_erf(y);
     case Activation::kGeluTanh:
       return reference::gelu_tanh(y);
     case Activation::kTanh:
       return reference::tanh(y);
+    case Activation::kSilu:
+      return reference::silu(y);
+    case Activation::kSigmoid:
+      return reference::sigmoid(y);
   }
   return y;
 }

@@ -327,7 +327,8 @@ TEST_CASE("bias_activation: bits of the reference, every activation") {
     random.fill(bias.span(), 1.0F);
     plant_special_rows(x.span(), s.rows, s.cols, s.ld);
     for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kGeluErf,
-                                        Activation::kGeluTanh, Activation::kTanh}) {
+                                        Activation::kGeluTanh, Activation::kTanh,
+                                        Activation::kRelu6, Activation::kSilu, Activation::kSigmoid}) {
       for (const bool extras : {false, true}) {
         const auto run = [&](const KernelTable& table) {
           GuardedBuffer<float> y(x.size());

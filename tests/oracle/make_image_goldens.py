@@ -6,19 +6,18 @@ Each case is an architecture of timm, torchvision or transformers with seeded ra
 convolutions after He, biases and normalization parameters away from 0 and 1, batch-norm statistics
 gathered over a few batches. OUTPUT_DIR/NAME is what that library saves (torchvision: a bare state
 dict) and OUTPUT_DIR/NAME.golden.safetensors is computed in float64 from the stored weights:
-  input F32 [N, 3, H, W] (normalized images), logits F32 [N, C].
+  pixels U8 [N, H, W, 3], mean and std F32 [3] (of what the network was given:
+  (pixel / 255 - mean) / std), logits F32 [N, C].
 The networks of full width are too large to keep: OUTPUT_DIR is QE_GOLDEN_DIR if that is set, else a
 new temporary folder, and the loader tests read it where QE_GOLDEN_DIR names it. --small makes the
 narrow ones under tests/data/image_models instead. Versions: bench/peers/requirements.txt, with timm
 1.0.31 and torchvision 0.29.2. No accuracy is claimed for any of these models.
 """
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from transformers import ViTConfig, ViTForImageClassification
 
 IMAGES = 4
 BATCHES = 3
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,26 @@ def make_model(case: Case) -> torch.nn.Module:
         label2id={f"label{i}": i for i in range(case.labels)}, **case.options))
 
 
-def batch(case: Case, generator: torch.Generator) -> torch.Tensor:
-    """Normalized images that are not mere noise: coarse patterns with fine ones over them."""
+def normalization(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    config = getattr(model, "pretrained_cfg", IMAGENET)
+    return {key: torch.tensor(config[key], dtype=torch.float32) for key in ("mean", "std")}
+
+
+def pixels(case: Case, generator: torch.Generator) -> torch.Tensor:
+    """Images that are not mere noise: coarse patterns with fine ones over them."""
     shape = (IMAGES, 3, case.size, case.size)
     coarse = torch.randn(IMAGES, 3, 5, 5, generator=generator)
     coarse = torch.nn.functional.interpolate(coarse, shape[2:], mode="bilinear")
-    return coarse + 0.5 * torch.randn(shape, generator=generator)
+    images = 128 + 60 * coarse + 25 * torch.randn(shape, generator=generator)
+    return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def normalized(images: torch.Tensor, norm: dict[str, torch.Tensor]) -> torch.Tensor:
+    return ((images.double() / 255 - norm["mean"]) / norm["std"]).permute(0, 3, 1, 2)
 
 
 def randomize(model: torch.nn.Module, case: Case, generator: torch.Generator) -> None:
+    norm = normalization(model)
     for name, p in sorted(model.named_parameters()):
         noise = torch.randn(p.shape, generator=generator)
         if p.dim() >= 4:
@@ -129,7 +140,7 @@ def randomize(model: torch.nn.Module, case: Case, generator: torch.Generator) ->
         norm.momentum = None  # the mean over all batches
         norm.train()
     for _ in range(BATCHES if norms else 0):
-        model(batch(case, generator))
+        model(normalized(pixels(case, generator), norm).float())
     model.eval()
     for tensor in model.state_dict().values():  # to what is stored
         if tensor.is_floating_point():
@@ -158,10 +169,11 @@ def make_case(case: Case, root: Path, seed: int) -> None:
     model = make_model(case)
     randomize(model, case, generator)
     save(model, case, folder)
-    images = batch(case, generator)
-    logits = model.double()(images.double())
+    images, norm = pixels(case, generator), normalization(model)
+    logits = model.double()(normalized(images, norm))
     logits = getattr(logits, "logits", logits).float()
-    save_file({"input": images, "logits": logits}, root / f"{case.folder()}.golden.safetensors")
+    save_file({"pixels": images, "logits": logits, **norm},
+              root / f"{case.folder()}.golden.safetensors")
     size = sum(p.stat().st_size for p in folder.iterdir())
     print(f"{case.folder()}: {size / 1024:.0f} KiB, logits {logits.std():.2f} sd, "
           f"between images {logits.std(0).mean():.2f}", flush=True)

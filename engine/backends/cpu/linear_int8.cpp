@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/backends/cpu/byte_epilogue.h"
 #include "engine/backends/cpu/lower.h"
 #include "engine/backends/cpu/split.h"
 
@@ -176,13 +177,7 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<LinearInt8Step>();
   step->n = static_cast<int>(weight.shape[0]);
   step->k = static_cast<int>(weight.shape[1]);
-  constexpr int kMaxDepth = 65793;  // beyond it s32 accumulation could overflow
-  if (step->k > kMaxDepth) {
-    throw UnsupportedError({.problem = "too many inputs for exact 32-bit accumulation",
-                            .name = weight.name,
-                            .expected = "at most " + std::to_string(kMaxDepth),
-                            .actual = std::to_string(step->k)});
-  }
+  require_exact_depth(weight, step->k);
   step->activation = to_kernel(std::get<LinearOp>(node.op).activation);
   step->dynamic = context.graph.value(node.inputs[0]).quant->dynamic;
   step->out_bytes = context.graph.value(node.outputs[0]).dtype == DType::kU8;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/backends/cpu/lower.h"
+#include "engine/backends/cpu/maps.h"
 
 #include <qe/error.h>
 
@@ -16,8 +17,10 @@ Part own_rows(const StepContext& context) {
   return {context.row_begin + part.begin, context.row_begin + part.end};
 }
 
+// Elements of a row; a row of a feature map is a whole image.
 int width(const LoweringContext& context, ValueId id) {
-  return static_cast<int>(context.graph.value(id).shape[1]);
+  const Shape& shape = context.graph.value(id).shape;
+  return static_cast<int>(element_count(Shape(shape.begin() + 1, shape.end())));
 }
 
 class EmbedInt8Step : public Step {
@@ -139,6 +142,28 @@ class QuantizeStep : public Step {
   }
 };
 
+// A feature map from dense floats to bytes, pixel by pixel.
+class QuantizeMapStep : public Step {
+ public:
+  MapShape shape;
+  float inv_scale = 0, zero_point = 0;
+  BufferRef x, q;
+
+  void run(const StepContext& context) const noexcept override {
+    for_own_rows(context, shape.pixels(), [&](int image, int begin, int end) {
+      context.table.quantize_rows({.x = pixel<float>(x, context, image, begin),
+                                   .ldx = shape.channels,
+                                   .rows = end - begin,
+                                   .cols = shape.channels,
+                                   .q = pixel<std::uint8_t>(q, context, image, begin),
+                                   .ldq = q.pixel_bytes,
+                                   .scale = nullptr,
+                                   .inv_scale = inv_scale,
+                                   .zero_point = zero_point});
+    });
+  }
+};
+
 class SelectFirstStep : public Step {
  public:
   int cols = 0;
@@ -241,7 +266,19 @@ LoweredStep lower_layer_norm(const Node& node, LoweringContext& context) {
   return {std::move(step), {.name = {}, .kernel = kernel}};
 }
 
+LoweredStep lower_quantize_map(const Node& node, LoweringContext& context) {
+  const Value& out = context.graph.value(node.outputs[0]);
+  auto step = std::make_unique<QuantizeMapStep>();
+  step->shape = map_shape(out);
+  step->inv_scale = 1.0F / byte_scale(out).scale;
+  step->zero_point = byte_scale(out).zero_point;
+  step->x = context.buffer(node.inputs[0]);
+  step->q = context.buffer(node.outputs[0]);
+  return {std::move(step), {.name = {}, .kernel = "quantize map by given ranges"}};
+}
+
 LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
+  if (is_map(context.graph.value(node.outputs[0]))) return lower_quantize_map(node, context);
   auto step = std::make_unique<QuantizeStep>();
   step->cols = width(context, node.inputs[0]);
   step->x = context.buffer(node.inputs[0]);

@@ -90,6 +90,8 @@ struct ConvOp {
   int groups = 1;
   Padding padding = {};
   ActivationKind activation = ActivationKind::kNone;
+  // How the sum is rendered in bytes before an activation that is a table of 256 bytes (SiLU).
+  std::optional<QuantParams> before_activation = {};
 };
 // y = (x - mean) / sqrt(variance + epsilon) * gamma + beta for each channel, with the statistics of
 // training. Inputs x, gamma, beta, mean, variance. ONNX: BatchNormalization.
