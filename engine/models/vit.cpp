@@ -67,6 +67,7 @@ VitConfig timm_config(const Config& config) {
 }
 
 VitConfig hugging_face_config(const Config& config) {
+  config.integer_or("num_channels", 3, 3, 3);
   const VitConfig c{.patch = config.integer_or("patch_size", 16, 1, 1024),
                     .width = config.integer("hidden_size", 1, 65536),
                     .layers = config.integer("num_hidden_layers", 1, 1024),
