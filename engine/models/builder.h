@@ -63,6 +63,7 @@ class ModelBuilder {
  private:
   const StoredTensor& find(const std::string& tensor, const Shape& shape);
   void annotate(ValueId value, const std::optional<QuantParams>& quant, const std::string& module);
+  void annotate_outputs();
   std::vector<std::string> labels(std::int64_t head) const;
   ProblemType problem_type() const;
 

@@ -12,7 +12,9 @@ namespace qe {
 
 enum class Granularity : std::uint8_t {
   kTensor,   // one scale
-  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row)
+  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row); of the
+             // image's pixels: for each colour
+  kInputChannel,  // one for each pair of output and input channel, [out][in] (first layers)
   kToken,    // one scale for each row of activations, found while running (dynamic)
 };
 
