@@ -228,6 +228,15 @@ struct KernelTable {
   void (*softmax_u8)(const SoftmaxU8Args&) noexcept;
   void (*bias_activation)(const BiasActivationArgs&) noexcept;
   void (*softmax_f32)(const SoftmaxF32Args&) noexcept;
+  void (*pack_depthwise)(const PackDepthwiseArgs&) noexcept;
+  void (*depthwise)(const DepthwiseArgs&) noexcept;
+  void (*max_pool)(const MaxPoolArgs&) noexcept;
+  void (*channel_sums)(const ChannelSumArgs&) noexcept;
+  void (*channel_mean)(const ChannelMeanArgs&) noexcept;
+  void (*scale_channels)(const ScaleChannelsArgs&) noexcept;
+  void (*rescale)(const RescaleArgs&) noexcept;
+  void (*add_bytes)(const AddBytesArgs&) noexcept;
+  void (*expand_image)(const ExpandImageArgs&) noexcept;
 };
 
 const char* isa_name(Isa isa);

@@ -83,6 +83,20 @@ struct F32x16 {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
+  static F32x16 from_u8(__m128i bytes) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
+  // Sixteen u32, rounded to nearest even: both halves convert exactly, one operation rounds.
+  static F32x16 from_u32(const std::uint32_t* p) {
+    const auto convert = [](__m256i x) {
+      const __m256 high = _mm256_cvtepi32_ps(_mm256_srli_epi32(x, 16));
+      const __m256 low = _mm256_cvtepi32_ps(_mm256_and_si256(x, _mm256_set1_epi32(0xffff)));
+      return _mm256_fmadd_ps(high, _mm256_set1_ps(65536.0F), low);
+    };
+    const auto* x = reinterpret_cast<const __m256i*>(p);
+    return {convert(_mm256_loadu_si256(x)), convert(_mm256_loadu_si256(x + 1))};
+  }
   void store(float* p) const {
     _mm256_storeu_ps(p, lo);
     _mm256_storeu_ps(p + 8, hi);

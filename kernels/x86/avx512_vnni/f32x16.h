@@ -52,6 +52,11 @@ struct F32x16 {
     return {_mm512_mask_loadu_ps(fill.v, first_lanes(count), p)};
   }
   static F32x16 from_s8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
+  static F32x16 from_u8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))}; }
+  // Sixteen u32, rounded to nearest even.
+  static F32x16 from_u32(const std::uint32_t* p) {
+    return {_mm512_cvtepu32_ps(_mm512_loadu_si512(p))};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, int count) const { _mm512_mask_storeu_ps(p, first_lanes(count), v); }
 };
