@@ -70,6 +70,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& opti
                                .pool = pool,
                                .buffer = [&](ValueId id) { return memory.values.at(id); },
                                .scale_buffer = [&](ValueId id) { return memory.scales.at(id); },
+                               .floor_buffer = [&](ValueId id) { return memory.floors.at(id); },
                                .max_sequence = std::min(options.max_tokens, model.max_positions)};
   impl->integer = true;
   for (const Node& node : graph.nodes) {

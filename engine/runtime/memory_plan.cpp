@@ -119,8 +119,7 @@ class Planner {
     }
     place(plan_.buffers);
     for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
-      BufferRef& ref = is_scale_[i] ? plan_.scales[owner_[i]] : plan_.values[owner_[i]];
-      ref.offset = plan_.buffers[i].offset;
+      references_[i]->offset = plan_.buffers[i].offset;
       plan_.arena_bytes =
           std::max(plan_.arena_bytes, plan_.buffers[i].offset + plan_.buffers[i].bytes);
     }
@@ -143,30 +142,27 @@ class Planner {
         value.shape[0] == kSequences ? options_.max_sequences : options_.max_tokens;
     const std::int64_t rows = blocked ? std::min<std::int64_t>(capacity, kBlockRows) : capacity;
 
-    push(id, false, value.name, value.dtype, rows, value.shape[1], from, to);
-    plan_.values[id] = {0, padded_row(value.shape[1], value.dtype), blocked};
-    if (value.quant && value.dtype == DType::kU8 && value.quant->dynamic) {
-      push(id, true, value.name + ".scale", DType::kF32, rows, 1, from, to);
-      plan_.scales[id] = {0, sizeof(float), blocked};
+    const auto push = [&](BufferRef& reference, const std::string& name, DType dtype,
+                          std::int64_t elements, std::ptrdiff_t row_bytes) {
+      const auto bytes = static_cast<std::size_t>(rows) * static_cast<std::size_t>(row_bytes);
+      plan_.buffers.push_back({name, dtype, rows, elements, align(bytes), 0, from, to});
+      reference = {0, row_bytes, blocked};
+      references_.push_back(&reference);
+    };
+    push(plan_.values[id], value.name, value.dtype, value.shape[1],
+         padded_row(value.shape[1], value.dtype));
+    if (!value.quant || value.dtype != DType::kU8 || !value.quant->dynamic) return;
+    push(plan_.scales[id], value.name + ".scale", DType::kF32, 1, sizeof(float));
+    if (has_row_floors(*value.quant)) {
+      push(plan_.floors[id], value.name + ".floor", DType::kF32, 1, sizeof(float));
     }
-  }
-
-  void push(ValueId id, bool scale, const std::string& name, DType dtype, std::int64_t rows,
-            std::int64_t elements, int from, int to) {
-    const auto row_bytes =
-        scale ? sizeof(float) : static_cast<std::size_t>(padded_row(elements, dtype));
-    plan_.buffers.push_back({name, dtype, rows, elements,
-                             align(static_cast<std::size_t>(rows) * row_bytes), 0, from, to});
-    owner_.push_back(id);
-    is_scale_.push_back(scale);
   }
 
   const Graph& graph_;
   const CompileOptions& options_;
   std::vector<Lifetime> lives_;
   MemoryPlan plan_;
-  std::vector<ValueId> owner_;
-  std::vector<bool> is_scale_;
+  std::vector<BufferRef*> references_;  // of each buffer, in the maps of plan_
 };
 
 }  // namespace
