@@ -64,6 +64,17 @@ WeightFiles find_weight_files(const fs::path& directory) {
                    .expected = std::string(kSingle) + " or " + kIndex});
 }
 
+std::optional<fs::path> find_state_dict(const fs::path& directory) {
+  std::optional<std::string> found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    if (found) return std::nullopt;
+    found = entry.path().filename().string();
+  }
+  if (!found) return std::nullopt;
+  return require_file(directory, *found);
+}
+
 std::vector<std::string> find_companion_files(const fs::path& directory) {
   std::vector<std::string> found;
   for (const char* name :

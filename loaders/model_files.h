@@ -17,6 +17,8 @@ namespace qe {
 // config.json, qe_config.json and the shard index may not be larger.
 inline constexpr std::size_t kMaxJsonBytes = std::size_t{16} << 20;
 
+inline constexpr const char* kConfigFile = "config.json";
+
 // Path of a file that must exist. Throws LoadError, also for what find_in_directory refuses.
 std::filesystem::path require_file(const std::filesystem::path& directory, std::string_view name);
 
@@ -33,6 +35,10 @@ struct WeightFiles {
 // there are only pickled weights, LoadError if there are none, the index is malformed, or a shard
 // is missing or outside the directory.
 WeightFiles find_weight_files(const std::filesystem::path& directory);
+
+// The one *.safetensors file of a directory; nothing if there is none or several. Throws as
+// require_file.
+std::optional<std::filesystem::path> find_state_dict(const std::filesystem::path& directory);
 
 // Names of the tokenizer's files that exist.
 std::vector<std::string> find_companion_files(const std::filesystem::path& directory);

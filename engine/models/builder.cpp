@@ -12,6 +12,8 @@
 namespace qe {
 namespace {
 
+constexpr std::int64_t kMostLabels = 1 << 24;
+
 std::int64_t width_of(const Graph& graph, ValueId id) { return graph.value(id).shape.at(1); }
 
 // All bits of a float's exponent set: NaN or Inf.
@@ -106,7 +108,11 @@ ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape) {
 }
 
 ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape, Shape as) {
-  const StoredTensor& stored = find(tensor, shape);
+  const StoredTensor outlined{
+      .tensor = {.dtype = DType::kF32, .shape = shape, .bytes = {}, .owner = nullptr},
+      .quant = {},
+      .file = {}};
+  const StoredTensor& stored = checkpoint_.outline ? outlined : find(tensor, shape);
   used_.insert(tensor);
   model_.parameters += element_count(shape);
   model_.weight_bytes += static_cast<std::int64_t>(stored.tensor.bytes.size());
@@ -207,11 +213,21 @@ ValueId ModelBuilder::attention(ValueId q, ValueId k, ValueId v, const std::stri
   return model_.graph.add_node(name, op, {q, k, v}, model_.graph.value(q).shape);
 }
 
+ValueId ModelBuilder::self_attention(ValueId qkv, const std::string& name, int heads) {
+  AttentionOp op;
+  op.heads = heads;
+  op.width = width_of(model_.graph, qkv) / 3;
+  op.k_column = op.width;
+  op.v_column = 2 * op.width;
+  return model_.graph.add_node(name, op, {qkv, qkv, qkv}, {kTokens, op.width});
+}
+
 ValueId ModelBuilder::select_first(ValueId x, const std::string& name) {
   return model_.graph.add_node(name, SelectFirstOp{}, {x}, {kSequences, width_of(model_.graph, x)});
 }
 
 std::int64_t ModelBuilder::head_rows(const std::string& module) const {
+  if (checkpoint_.outline) return config().integer("num_classes", 1, kMostLabels);
   const std::string tensor = module + ".weight";
   const auto it = checkpoint_.tensors.find(tensor);
   if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() < 2 ||
@@ -227,36 +243,50 @@ std::int64_t ModelBuilder::head_rows(const std::string& module) const {
   return it->second.tensor.shape[0];
 }
 
-std::vector<std::string> ModelBuilder::labels(std::int64_t head) const {
-  std::vector<std::string> names;
-  if (config().has("id2label")) {
-    names.resize(static_cast<std::size_t>(head));
-    std::set<std::int64_t> seen;
-    const Config table = config().object("id2label");
-    for (const auto& [key, unused] : table.items()) {
-      std::int64_t index = -1;
-      const bool digits =
-          !key.empty() && key.size() < 10 &&
-          std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-      if (digits) index = std::stoll(key);
-      if (index < 0 || index >= head || !seen.insert(index).second) {
-        throw LoadError({.problem = "labels do not match the classifier's head",
-                         .file = config().file(),
-                         .name = "id2label",
-                         .expected = "ids 0 to " + std::to_string(head - 1),
-                         .actual = key});
-      }
-      names[static_cast<std::size_t>(index)] = table.string(key);
-    }
-    if (static_cast<std::int64_t>(seen.size()) != head) {
+void ModelBuilder::require_labels(const char* key, std::int64_t count, std::int64_t head) const {
+  if (count == head) return;
+  throw LoadError({.problem = "labels do not match the classifier's head",
+                   .file = config().file(),
+                   .name = key,
+                   .expected = std::to_string(head) + " labels",
+                   .actual = std::to_string(count)});
+}
+
+// Hugging Face's table from ids to labels.
+std::vector<std::string> ModelBuilder::label_table(std::int64_t head) const {
+  std::vector<std::string> names(static_cast<std::size_t>(head));
+  std::set<std::int64_t> seen;
+  const Config table = config().object("id2label");
+  for (const auto& [key, unused] : table.items()) {
+    std::int64_t index = -1;
+    const bool digits =
+        !key.empty() && key.size() < 10 &&
+        std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (digits) index = std::stoll(key);
+    if (index < 0 || index >= head || !seen.insert(index).second) {
       throw LoadError({.problem = "labels do not match the classifier's head",
                        .file = config().file(),
                        .name = "id2label",
-                       .expected = std::to_string(head) + " labels",
-                       .actual = std::to_string(seen.size())});
+                       .expected = "ids 0 to " + std::to_string(head - 1),
+                       .actual = key});
     }
+    names[static_cast<std::size_t>(index)] = table.string(key);
+  }
+  require_labels("id2label", static_cast<std::int64_t>(seen.size()), head);
+  return names;
+}
+
+std::vector<std::string> ModelBuilder::labels(std::int64_t head) const {
+  if (config().has("num_classes")) {
+    require_labels("num_classes", config().integer("num_classes", 1, kMostLabels), head);
+  }
+  if (config().has("id2label")) return label_table(head);
+  if (config().has("label_names")) {  // timm
+    std::vector<std::string> names = config().strings("label_names");
+    require_labels("label_names", static_cast<std::int64_t>(names.size()), head);
     return names;
   }
+  std::vector<std::string> names;
   for (std::int64_t i = 0; i < head; ++i) names.push_back("LABEL_" + std::to_string(i));
   return names;
 }

@@ -36,6 +36,10 @@ struct Checkpoint {
   // By module name, e.g. "bert.encoder.layer.0.attention.self.query". Empty for a float model.
   std::map<std::string, ActivationQuant, std::less<>> activations = {};
 
+  // No weights at all: a model built from it is an outline, whose constants have names and shapes
+  // but no bytes. It can be looked at, not compiled.
+  bool outline = false;
+
   bool quantized() const { return !activations.empty(); }
 };
 
