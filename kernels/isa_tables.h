@@ -19,6 +19,15 @@ void pack_values(const PackValuesArgs& args) noexcept;
 void softmax_u8(const SoftmaxU8Args& args) noexcept;
 void bias_activation(const BiasActivationArgs& args) noexcept;
 void softmax_f32(const SoftmaxF32Args& args) noexcept;
+void pack_depthwise(const PackDepthwiseArgs& args) noexcept;
+void depthwise(const DepthwiseArgs& args) noexcept;
+void max_pool(const MaxPoolArgs& args) noexcept;
+void channel_sums(const ChannelSumArgs& args) noexcept;
+void channel_mean(const ChannelMeanArgs& args) noexcept;
+void scale_channels(const ScaleChannelsArgs& args) noexcept;
+void rescale(const RescaleArgs& args) noexcept;
+void add_bytes(const AddBytesArgs& args) noexcept;
+void expand_image(const ExpandImageArgs& args) noexcept;
 }  // namespace reference
 
 namespace avx2 {
@@ -32,6 +41,14 @@ void pack_values(const PackValuesArgs& args) noexcept;
 void softmax_u8(const SoftmaxU8Args& args) noexcept;
 void bias_activation(const BiasActivationArgs& args) noexcept;
 void softmax_f32(const SoftmaxF32Args& args) noexcept;
+void depthwise(const DepthwiseArgs& args) noexcept;
+void max_pool(const MaxPoolArgs& args) noexcept;
+void channel_sums(const ChannelSumArgs& args) noexcept;
+void channel_mean(const ChannelMeanArgs& args) noexcept;
+void scale_channels(const ScaleChannelsArgs& args) noexcept;
+void rescale(const RescaleArgs& args) noexcept;
+void add_bytes(const AddBytesArgs& args) noexcept;
+void expand_image(const ExpandImageArgs& args) noexcept;
 }  // namespace avx2
 
 namespace avx512_vnni {
@@ -45,6 +62,13 @@ void pack_values(const PackValuesArgs& args) noexcept;
 void softmax_u8(const SoftmaxU8Args& args) noexcept;
 void bias_activation(const BiasActivationArgs& args) noexcept;
 void softmax_f32(const SoftmaxF32Args& args) noexcept;
+void depthwise(const DepthwiseArgs& args) noexcept;
+void max_pool(const MaxPoolArgs& args) noexcept;
+void channel_sums(const ChannelSumArgs& args) noexcept;
+void channel_mean(const ChannelMeanArgs& args) noexcept;
+void scale_channels(const ScaleChannelsArgs& args) noexcept;
+void rescale(const RescaleArgs& args) noexcept;
+void add_bytes(const AddBytesArgs& args) noexcept;
 }  // namespace avx512_vnni
 
 }  // namespace qe::kernels

@@ -21,6 +21,15 @@ constexpr KernelTable reference_table() {
   table.softmax_u8 = reference::softmax_u8;
   table.bias_activation = reference::bias_activation;
   table.softmax_f32 = reference::softmax_f32;
+  table.pack_depthwise = reference::pack_depthwise;
+  table.depthwise = reference::depthwise;
+  table.max_pool = reference::max_pool;
+  table.channel_sums = reference::channel_sums;
+  table.channel_mean = reference::channel_mean;
+  table.scale_channels = reference::scale_channels;
+  table.rescale = reference::rescale;
+  table.add_bytes = reference::add_bytes;
+  table.expand_image = reference::expand_image;
   return table;
 }
 
@@ -38,6 +47,14 @@ constexpr KernelTable avx2_table() {
   table.softmax_u8 = avx2::softmax_u8;
   table.bias_activation = avx2::bias_activation;
   table.softmax_f32 = avx2::softmax_f32;
+  table.depthwise = avx2::depthwise;
+  table.max_pool = avx2::max_pool;
+  table.channel_sums = avx2::channel_sums;
+  table.channel_mean = avx2::channel_mean;
+  table.scale_channels = avx2::scale_channels;
+  table.rescale = avx2::rescale;
+  table.add_bytes = avx2::add_bytes;
+  table.expand_image = avx2::expand_image;
   return table;
 }
 
@@ -55,6 +72,13 @@ constexpr KernelTable avx512_vnni_table() {
   table.softmax_u8 = avx512_vnni::softmax_u8;
   table.bias_activation = avx512_vnni::bias_activation;
   table.softmax_f32 = avx512_vnni::softmax_f32;
+  table.depthwise = avx512_vnni::depthwise;
+  table.max_pool = avx512_vnni::max_pool;
+  table.channel_sums = avx512_vnni::channel_sums;
+  table.channel_mean = avx512_vnni::channel_mean;
+  table.scale_channels = avx512_vnni::scale_channels;
+  table.rescale = avx512_vnni::rescale;
+  table.add_bytes = avx512_vnni::add_bytes;
   return table;
 }
 

@@ -33,9 +33,10 @@ struct Taps {
 //   out = to_u8(fma(float(acc), scale[c], bias[c])), then out = table[out] where table is set
 // where pixels outside the image count as `x_zero_point`, and offset[c] holds -x_zero_point * sum
 // w. Per-channel arrays have round_up(channels, 16) readable elements, zero beyond `channels`.
-// `packed` is what pack_depthwise made. Output rows [row_begin, row_end) of one image are computed.
-// channel_sum, where set, receives (is increased by) the sum over these rows of the final bytes of
-// each channel, [round_up(channels, 16)]: the squeeze of squeeze-and-excitation.
+// `packed` is what pack_depthwise made for the same shape. Output rows [row_begin, row_end) of one
+// image are computed. channel_sum, where set, is increased by the sum over these rows of the final
+// bytes of each channel, [round_up(channels, 16)]: the squeeze of squeeze-and-excitation. Threads
+// that share an image have a sum each. `out` must not overlap `x`.
 struct DepthwiseShape {
   int in_height, in_width, channels;
   int kernel_height, kernel_width;  // 1 to 7 each
@@ -44,6 +45,26 @@ struct DepthwiseShape {
   int pad_top, pad_left;
   int out_height, out_width;
 };
+
+// The packed weights, one layout for every instruction set. Four vertical taps of a channel lie in
+// a dword, to meet four rows of the image whose bytes are interleaved. Where no more rows are to be
+// interleaved for it, two output rows are computed from the same ones: each has its own weights,
+// those of the second moved down by `stride` rows among zeros. Channels, rounded up to 16, come in
+// blocks of 64 as long as they last, then of 32 and 16 as needed. A block is
+//   [quad of rows][kernel column][output row][4][lanes = width / 16][4][4]
+// where element [g][lane][i][tap] belongs to channel 16 * lane + 4 * g + i of the block.
+constexpr int depthwise_quads(int rows) { return (rows + 3) / 4; }
+// Output rows computed at once: 1 or 2.
+constexpr int depthwise_rows(const DepthwiseShape& s) {
+  const bool no_more =
+      depthwise_quads(s.kernel_height + s.stride) == depthwise_quads(s.kernel_height);
+  return s.dilation == 1 && no_more ? 2 : 1;
+}
+constexpr std::size_t depthwise_packed_bytes(const DepthwiseShape& s) {
+  return static_cast<std::size_t>((s.channels + 15) / 16 * 16) * depthwise_quads(s.kernel_height) *
+         s.kernel_width * depthwise_rows(s) * 4;
+}
+
 struct PackDepthwiseArgs {
   const std::int8_t* w;  // [channels][kernel_height * kernel_width], as checkpoints store it
   DepthwiseShape shape;
@@ -66,7 +87,8 @@ struct DepthwiseArgs {
   int row_begin, row_end;
 };
 
-// Maximum over windows of bytes of one image; pixels outside do not count.
+// Maximum over windows of bytes of one image; pixels outside do not count. A window that lies
+// wholly outside gives 0.
 struct MaxPoolArgs {
   const std::uint8_t* x;
   std::ptrdiff_t x_pixel_stride;

@@ -75,10 +75,11 @@ std::optional<fs::path> find_state_dict(const fs::path& directory) {
   return require_file(directory, *found);
 }
 
-std::vector<std::string> find_tokenizer_files(const fs::path& directory) {
+std::vector<std::string> find_companion_files(const fs::path& directory) {
   std::vector<std::string> found;
-  for (const char* name : {"added_tokens.json", "special_tokens_map.json", "tokenizer.json",
-                           "tokenizer_config.json", "vocab.txt"}) {
+  for (const char* name :
+       {"added_tokens.json", "preprocessor_config.json", "special_tokens_map.json",
+        "tokenizer.json", "tokenizer_config.json", "vocab.txt"}) {
     if (find_in_directory(directory, name)) found.emplace_back(name);
   }
   return found;

@@ -41,6 +41,6 @@ WeightFiles find_weight_files(const std::filesystem::path& directory);
 std::optional<std::filesystem::path> find_state_dict(const std::filesystem::path& directory);
 
 // Names of the tokenizer's files that exist.
-std::vector<std::string> find_tokenizer_files(const std::filesystem::path& directory);
+std::vector<std::string> find_companion_files(const std::filesystem::path& directory);
 
 }  // namespace qe

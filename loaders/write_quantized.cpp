@@ -69,7 +69,7 @@ Object render_outputs(const Checkpoint& quantized) {
 }
 
 Object hash_inputs(const fs::path& source) {
-  std::vector<std::string> names = find_tokenizer_files(source);
+  std::vector<std::string> names = find_companion_files(source);
   const WeightFiles weights = find_weight_files(source);
   names.emplace_back("config.json");
   if (weights.index) names.push_back(*weights.index);
@@ -134,7 +134,7 @@ void write(const Checkpoint& quantized, const fs::path& source, const fs::path& 
   write_text_file(staged.path() / "config.json", public_config);
   write_text_file(staged.path() / kPrivateConfigFile,
                   render_private_config(quantized, source, options.recipe));
-  for (const std::string& name : find_tokenizer_files(source)) {
+  for (const std::string& name : find_companion_files(source)) {
     copy_durably(require_file(source, name), staged.path() / name);
   }
   write_safetensors(staged.path() / "model.safetensors", tensors, {{"format", "pt"}});

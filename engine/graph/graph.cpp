@@ -35,6 +35,9 @@ std::string describe_quant(const QuantParams& quant) {
     case Granularity::kChannel:
       text = " per channel";
       break;
+    case Granularity::kInputChannel:
+      text = " per output and input channel";
+      break;
     case Granularity::kToken:
       text = " per token";
       break;

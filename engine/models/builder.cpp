@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include <qe/error.h>
@@ -171,9 +172,29 @@ ValueId ModelBuilder::add_module(const std::string& module, Op op, std::vector<V
   const ValueId y = model_.graph.add_node(module, op, std::move(inputs), std::move(shape));
   if (const auto it = checkpoint_.activations.find(module); it != checkpoint_.activations.end()) {
     annotate(x, it->second.input, module);
-    annotate(y, it->second.output, module);
   }
   return y;
+}
+
+// Outputs are annotated by the name of the value, which need not be a module's.
+void ModelBuilder::annotate_outputs() {
+  std::map<std::string_view, ValueId> made;
+  for (const Node& node : model_.graph.nodes) {
+    const Value& value = model_.graph.value(node.outputs[0]);
+    if (!made.emplace(value.name, node.outputs[0]).second) {
+      throw GraphError({.problem = "two values have one name", .name = value.name});
+    }
+  }
+  for (const auto& [name, activation] : checkpoint_.activations) {
+    if (!activation.output) continue;
+    const auto it = made.find(name);
+    if (it == made.end()) {
+      throw LoadError({.problem = "output scale of a value that this architecture does not have",
+                       .file = checkpoint_.source,
+                       .name = name});
+    }
+    annotate(it->second, activation.output, name);
+  }
 }
 
 ValueId ModelBuilder::activation(ValueId x, const std::string& name, ActivationKind kind) {
@@ -289,6 +310,7 @@ Model ModelBuilder::finish(ValueId logits) {
                        .name = tensor});
     }
   }
+  annotate_outputs();
   model_.graph.output = logits;
   model_.labels = labels(width_of(model_.graph, logits));
   model_.problem = problem_type();

@@ -66,6 +66,7 @@ class ModelBuilder {
  private:
   const StoredTensor& find(const std::string& tensor, const Shape& shape);
   void annotate(ValueId value, const std::optional<QuantParams>& quant, const std::string& module);
+  void annotate_outputs();
   std::vector<std::string> labels(std::int64_t head) const;
   std::vector<std::string> label_table(std::int64_t head) const;
   void require_labels(const char* key, std::int64_t count, std::int64_t head) const;

@@ -103,6 +103,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
                                .pool = pool,
                                .buffer = [&](ValueId id) { return memory.values.at(id); },
                                .scale_buffer = [&](ValueId id) { return memory.scales.at(id); },
+                               .floor_buffer = [&](ValueId id) { return memory.floors.at(id); },
                                .max_sequence = std::min(options.max_tokens, model.max_positions)};
   const auto is_float = [&](const Node& node) { return float_product(graph, node); };
   impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);

@@ -82,6 +82,9 @@ std::int64_t pixel_elements(const Value& value) {
   return (channels + 15) / 16 * 16;
 }
 
+std::int64_t element_bytes(const Value& value) { return value.dtype == DType::kU8 ? 1 : 4; }
+
+// Images lie one after another without a gap: one pixel stride leads through all of them.
 std::int64_t row_elements(const Value& value) {
   if (is_map(value)) return value.shape[1] * value.shape[2] * pixel_elements(value);
   return value.shape[1];
@@ -169,8 +172,7 @@ class Planner {
     }
     place(plan_.buffers);
     for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
-      BufferRef& ref = is_scale_[i] ? plan_.scales[owner_[i]] : plan_.values[owner_[i]];
-      ref.offset = plan_.buffers[i].offset;
+      references_[i]->offset = plan_.buffers[i].offset;
       plan_.arena_bytes =
           std::max(plan_.arena_bytes, plan_.buffers[i].offset + plan_.buffers[i].bytes);
     }
@@ -198,29 +200,24 @@ class Planner {
         value.shape[0] == kSequences ? options_.max_sequences : options_.max_tokens;
     const std::int64_t rows = blocked ? std::min<std::int64_t>(capacity, kBlockRows) : capacity;
 
-    push(id, false, value.name, value.dtype, rows, row_elements(value), from, to);
-    BufferRef& ref = plan_.values[id];
-    ref.row_bytes = padded_row(row_elements(value), value.dtype);
-    ref.blocked = blocked;
+    const auto push = [&](BufferRef& reference, const std::string& name, DType dtype,
+                          std::int64_t elements, std::ptrdiff_t row_bytes) {
+      const auto bytes = static_cast<std::size_t>(rows) * static_cast<std::size_t>(row_bytes);
+      plan_.buffers.push_back({name, dtype, rows, elements, align(bytes), 0, from, to});
+      reference = {.offset = 0, .row_bytes = row_bytes, .blocked = blocked, .pixel_bytes = 0};
+      references_.push_back(&reference);
+    };
+    const std::int64_t elements = row_elements(value);
+    push(plan_.values[id], value.name, value.dtype, elements,
+         is_map(value) ? elements * element_bytes(value) : padded_row(elements, value.dtype));
     if (is_map(value)) {
-      ref.pixel_bytes = pixel_elements(value) * (value.dtype == DType::kU8 ? 1 : 4);
+      plan_.values[id].pixel_bytes = pixel_elements(value) * element_bytes(value);
     }
-    if (value.quant && value.dtype == DType::kU8 && value.quant->dynamic) {
-      push(id, true, value.name + ".scale", DType::kF32, rows, 1, from, to);
-      BufferRef& scale = plan_.scales[id];
-      scale.row_bytes = sizeof(float);
-      scale.blocked = blocked;
+    if (!value.quant || value.dtype != DType::kU8 || !value.quant->dynamic) return;
+    push(plan_.scales[id], value.name + ".scale", DType::kF32, 1, sizeof(float));
+    if (has_row_floors(*value.quant)) {
+      push(plan_.floors[id], value.name + ".floor", DType::kF32, 1, sizeof(float));
     }
-  }
-
-  void push(ValueId id, bool scale, const std::string& name, DType dtype, std::int64_t rows,
-            std::int64_t elements, int from, int to) {
-    const auto row_bytes =
-        scale ? sizeof(float) : static_cast<std::size_t>(padded_row(elements, dtype));
-    plan_.buffers.push_back({name, dtype, rows, elements,
-                             align(static_cast<std::size_t>(rows) * row_bytes), 0, from, to});
-    owner_.push_back(id);
-    is_scale_.push_back(scale);
   }
 
   const Graph& graph_;
@@ -228,8 +225,7 @@ class Planner {
   std::vector<Lifetime> lives_;
   std::map<ValueId, Slice> slices_;
   MemoryPlan plan_;
-  std::vector<ValueId> owner_;
-  std::vector<bool> is_scale_;
+  std::vector<BufferRef*> references_;  // of each buffer, in the maps of plan_
 };
 
 }  // namespace

@@ -55,9 +55,11 @@ float activate(Activation activation, float y) {
 void finish(const GemmArgs& args, int row, int column, std::int32_t acc) {
   const float scale =
       args.row_scale ? args.row_scale[row] * args.column_scale[column] : args.column_scale[column];
-  const auto x = static_cast<float>(acc);
-  float y = args.bias ? std::fma(x, scale, args.bias[column]) : x * scale;
-  y = activate(args.activation, y);
+  float addend = args.bias ? args.bias[column] : -0.0F;
+  if (args.row_floor) {
+    addend = std::fma(args.row_floor[row], args.column_weight_sum[column], addend);
+  }
+  const float y = activate(args.activation, std::fma(static_cast<float>(acc), scale, addend));
   if (args.out_u8) {
     const float t = args.activation == Activation::kNone
                         ? y

@@ -44,6 +44,7 @@ std::size_t count_ops(const qe::Graph& graph, std::string_view op) {
                     [&](const qe::Node& n) { return qe::op_name(n.op) == op; }));
 }
 
+// GELU outputs count from a known floor; every other dynamic value finds one for each row.
 TEST_CASE("dynamic scheme: the arena holds exactly these buffers") {
   const auto plan = qe::Plan::compile(qe::build_model(quantized(qe::ActivationScheme::kDynamic)),
                                       {.isa = qe::Isa::kReference});
@@ -51,28 +52,33 @@ TEST_CASE("dynamic scheme: the arena holds exactly these buffers") {
   const std::string l1 = "bert.encoder.layer.1.";
   const std::set<std::string> expected = {
       "F32 bert.embeddings", "F32 bert.embeddings.LayerNorm", "U8 bert.embeddings.LayerNorm.u8",
-      "F32 bert.embeddings.LayerNorm.u8.scale",
+      "F32 bert.embeddings.LayerNorm.u8.scale", "F32 bert.embeddings.LayerNorm.u8.floor",
       // layer 0: every token
       "F32 " + l0 + "attention.self.qkv", "F32 " + l0 + "attention.self",
       "U8 " + l0 + "attention.self.u8", "F32 " + l0 + "attention.self.u8.scale",
-      "F32 " + l0 + "attention.output.add", "F32 " + l0 + "attention.output.LayerNorm",
-      "U8 " + l0 + "attention.output.LayerNorm.u8",
-      "F32 " + l0 + "attention.output.LayerNorm.u8.scale", "F32 " + l0 + "intermediate",
+      "F32 " + l0 + "attention.self.u8.floor", "F32 " + l0 + "attention.output.add",
+      "F32 " + l0 + "attention.output.LayerNorm", "U8 " + l0 + "attention.output.LayerNorm.u8",
+      "F32 " + l0 + "attention.output.LayerNorm.u8.scale",
+      "F32 " + l0 + "attention.output.LayerNorm.u8.floor", "F32 " + l0 + "intermediate",
       "U8 " + l0 + "intermediate.u8", "F32 " + l0 + "intermediate.u8.scale",
       "F32 " + l0 + "output.add", "F32 " + l0 + "output.LayerNorm",
       "U8 " + l0 + "output.LayerNorm.u8", "F32 " + l0 + "output.LayerNorm.u8.scale",
+      "F32 " + l0 + "output.LayerNorm.u8.floor",
       // layer 1: keys and values of every token, the rest of first tokens alone
       "F32 " + l0 + "output.LayerNorm.first", "U8 " + l0 + "output.LayerNorm.first.u8",
-      "F32 " + l0 + "output.LayerNorm.first.u8.scale", "F32 " + l1 + "attention.self.query",
+      "F32 " + l0 + "output.LayerNorm.first.u8.scale",
+      "F32 " + l0 + "output.LayerNorm.first.u8.floor", "F32 " + l1 + "attention.self.query",
       "F32 " + l1 + "attention.self.kv", "F32 " + l1 + "attention.self",
       "U8 " + l1 + "attention.self.u8", "F32 " + l1 + "attention.self.u8.scale",
-      "F32 " + l1 + "attention.output.add", "F32 " + l1 + "attention.output.LayerNorm",
-      "U8 " + l1 + "attention.output.LayerNorm.u8",
-      "F32 " + l1 + "attention.output.LayerNorm.u8.scale", "F32 " + l1 + "intermediate",
+      "F32 " + l1 + "attention.self.u8.floor", "F32 " + l1 + "attention.output.add",
+      "F32 " + l1 + "attention.output.LayerNorm", "U8 " + l1 + "attention.output.LayerNorm.u8",
+      "F32 " + l1 + "attention.output.LayerNorm.u8.scale",
+      "F32 " + l1 + "attention.output.LayerNorm.u8.floor", "F32 " + l1 + "intermediate",
       "U8 " + l1 + "intermediate.u8", "F32 " + l1 + "intermediate.u8.scale",
       "F32 " + l1 + "output.add", "U8 " + l1 + "output.LayerNorm.u8",
-      "F32 " + l1 + "output.LayerNorm.u8.scale", "F32 bert.pooler", "U8 bert.pooler.u8",
-      "F32 bert.pooler.u8.scale", "F32 classifier"};
+      "F32 " + l1 + "output.LayerNorm.u8.scale", "F32 " + l1 + "output.LayerNorm.u8.floor",
+      "F32 bert.pooler", "U8 bert.pooler.u8", "F32 bert.pooler.u8.scale",
+      "F32 bert.pooler.u8.floor", "F32 classifier"};
   CHECK(buffers(*plan) == expected);
 }
 

@@ -186,6 +186,7 @@ TEST_CASE("dynamic keys are the rows quantize_rows makes") {
                                    .cols = 64,
                                    .q = q.data(),
                                    .ldq = 64,
+                                   .scheme = RowScheme::kSymmetric,
                                    .scale = scale.data()});
   KeysRun dynamic(reference_table(), x.data(), nullptr, kHead);
   KeysRun fixed(reference_table(), nullptr, q.data(), kHead);

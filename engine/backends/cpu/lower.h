@@ -37,9 +37,11 @@ struct LoweringContext {
   const kernels::KernelTable& table;
   WeightStore& weights;
   ThreadPool& pool;
-  // The buffers of a value: its elements, and the row scales of a dynamically quantized one.
+  // The buffers of a value: its elements, and of a dynamically quantized one the scales of its rows
+  // and, where has_row_floors(), their floors.
   std::function<BufferRef(ValueId)> buffer;
   std::function<BufferRef(ValueId)> scale_buffer;
+  std::function<BufferRef(ValueId)> floor_buffer;
   int max_sequence;               // longest sequence of a run
   std::size_t scratch_bytes = 0;  // grows to what the steps need, per thread
 };

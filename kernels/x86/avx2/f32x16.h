@@ -83,6 +83,20 @@ struct F32x16 {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
+  static F32x16 from_u8(__m128i bytes) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
+  // Sixteen u32, rounded to nearest even: both halves convert exactly, one operation rounds.
+  static F32x16 from_u32(const std::uint32_t* p) {
+    const auto convert = [](__m256i x) {
+      const __m256 high = _mm256_cvtepi32_ps(_mm256_srli_epi32(x, 16));
+      const __m256 low = _mm256_cvtepi32_ps(_mm256_and_si256(x, _mm256_set1_epi32(0xffff)));
+      return _mm256_fmadd_ps(high, _mm256_set1_ps(65536.0F), low);
+    };
+    const auto* x = reinterpret_cast<const __m256i*>(p);
+    return {convert(_mm256_loadu_si256(x)), convert(_mm256_loadu_si256(x + 1))};
+  }
   void store(float* p) const {
     _mm256_storeu_ps(p, lo);
     _mm256_storeu_ps(p + 8, hi);
@@ -147,6 +161,12 @@ inline F32x16 keep_first(F32x16 a, int count) {
   return {_mm256_and_ps(_mm256_castsi256_ps(mask.lo), a.lo),
           _mm256_and_ps(_mm256_castsi256_ps(mask.hi), a.hi)};
 }
+// Lanes from count on become those of fill.
+inline F32x16 keep_first(F32x16 a, int count, F32x16 fill) {
+  const I32x16 mask = first_lanes(count);
+  return {_mm256_blendv_ps(fill.lo, a.lo, _mm256_castsi256_ps(mask.lo)),
+          _mm256_blendv_ps(fill.hi, a.hi, _mm256_castsi256_ps(mask.hi))};
+}
 inline I32x16 keep_first(I32x16 a, int count) { return first_lanes(count) & a; }
 
 // Half to even; NaN and values outside s32 give INT32_MIN.
@@ -184,7 +204,13 @@ inline float fold_sum(F32x16 a) {
   const __m128 p2 = _mm_add_ps(p4, _mm_movehl_ps(p4, p4));
   return _mm_cvtss_f32(_mm_add_ss(p2, _mm_movehdup_ps(p2)));
 }
-// The largest of lanes that are not NaN.
+// The least and the largest of lanes that are not NaN.
+inline float fold_minimum(F32x16 a) {
+  const __m256 p8 = _mm256_min_ps(a.lo, a.hi);
+  const __m128 p4 = _mm_min_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));
+  const __m128 p2 = _mm_min_ps(p4, _mm_movehl_ps(p4, p4));
+  return _mm_cvtss_f32(_mm_min_ss(p2, _mm_movehdup_ps(p2)));
+}
 inline float fold_maximum(F32x16 a) {
   const __m256 p8 = _mm256_max_ps(a.lo, a.hi);
   const __m128 p4 = _mm_max_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));

@@ -111,11 +111,15 @@ void scale(const GemmArgs& args, int row, int rows, int column, int width, Tile&
   for (int r = 0; r < rows; ++r) {
     // A missing row scale is 1 and a missing bias -0, which change no bit.
     const __m256 row_scale = _mm256_set1_ps(args.row_scale ? args.row_scale[row + r] : 1.0F);
+    const __m256 row_floor = _mm256_set1_ps(args.row_floor ? args.row_floor[row + r] : 0.0F);
     for (int j = 0; j < width; j += kLanes) {
       const __m256i sum = _mm256_load_si256(reinterpret_cast<const __m256i*>(tile.sum[r] + j));
       const __m256 column_scale = _mm256_loadu_ps(args.column_scale + column + j);
-      const __m256 bias =
-          args.bias ? _mm256_loadu_ps(args.bias + column + j) : _mm256_set1_ps(-0.0F);
+      __m256 bias = args.bias ? _mm256_loadu_ps(args.bias + column + j) : _mm256_set1_ps(-0.0F);
+      if (args.row_floor) {
+        bias =
+            _mm256_fmadd_ps(row_floor, _mm256_loadu_ps(args.column_weight_sum + column + j), bias);
+      }
       _mm256_store_ps(tile.y[r] + j, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
                                                      _mm256_mul_ps(row_scale, column_scale), bias));
     }

@@ -87,9 +87,9 @@ template <int kRows, int kWidth>
   }
 }
 
-// In place: s32 sums become scaled floats with bias. A missing row scale is 1 and a missing bias
-// -0, which change no bit.
-template <int kRows, int kWidth>
+// s32 sums become scaled floats with bias and, where the rows have them, floors. A missing row
+// scale is 1 and a missing bias -0, which change no bit.
+template <bool kFloored, int kRows, int kWidth>
 [[gnu::always_inline]] inline void scale(const Tile& tile, const Block<kRows, kWidth>& acc,
                                          FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
@@ -103,10 +103,14 @@ template <int kRows, int kWidth>
     const int column = tile.column + v * kColumnGroup;
     const __m512 column_scale = _mm512_loadu_ps(args.column_scale + column);
     const __m512 bias = args.bias ? _mm512_loadu_ps(args.bias + column) : _mm512_set1_ps(-0.0F);
+    const __m512 weight_sum = kFloored ? _mm512_loadu_ps(args.column_weight_sum + column) : bias;
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
+      const __m512 addend =
+          kFloored ? _mm512_fmadd_ps(_mm512_set1_ps(args.row_floor[tile.row + r]), weight_sum, bias)
+                   : bias;
       y[r][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[r][v]),
-                                _mm512_mul_ps(row_scale[r], column_scale), bias);
+                                _mm512_mul_ps(row_scale[r], column_scale), addend);
     }
   }
 }
@@ -207,7 +211,11 @@ void multiply_tile(const Tile& tile) {
   Block<kRows, kWidth> acc;
   accumulate<kRows, kWidth>(tile, acc);
   FloatBlock<kRows, kWidth> y;
-  scale<kRows, kWidth>(tile, acc, y);
+  if (tile.args.row_floor) {
+    scale<true, kRows, kWidth>(tile, acc, y);
+  } else {
+    scale<false, kRows, kWidth>(tile, acc, y);
+  }
   if (tile.args.activation != Activation::kNone) {
     alignas(64) std::array<float, kRows * kWidth * kColumnGroup> scratch;
 #pragma GCC unroll 24
