@@ -115,7 +115,8 @@ TEST_CASE("architectures and arguments that are not computed are refused by name
   CHECK(unknown.expected.find("mobilenetv2_#") != std::string::npos);
   for (const char* name : {"resnet", "resnet20", "mobilenetv2_", "mobilenetv2_100x",
                            "mobilenetv2_0", "mobilenetv2_2000", "resnet19_cifar", "resnet2_cifar",
-                           "vit_tiny_patch16", "vit_base_patch16_clip_224", "efficientnet_b1"}) {
+                           "vit_tiny_patch16", "vit_base_patch16_clip_224", "vit_tiny_patch0_224",
+                           "vit_tiny_patch99999_224", "efficientnet_b1"}) {
     CHECK(unsupported(timm(name)).name == "architecture");
   }
   const auto argument = [](const std::string& name, const std::string& text) {
