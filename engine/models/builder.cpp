@@ -232,10 +232,10 @@ std::int64_t ModelBuilder::head_rows(const std::string& module) const {
   const auto it = checkpoint_.tensors.find(tensor);
   if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() < 2 ||
       it->second.tensor.shape[0] < 1) {
-    throw LoadError({.problem = "missing or mis-shaped classifier head",
+    throw LoadError({.problem = "missing or mis-shaped tensor",
                      .file = checkpoint_.source,
                      .name = tensor,
-                     .expected = "[labels, hidden]",
+                     .expected = "[rows, columns]",
                      .actual = it == checkpoint_.tensors.end()
                                    ? "no tensor"
                                    : to_string(it->second.tensor.shape)});

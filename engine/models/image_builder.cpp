@@ -9,6 +9,20 @@
 namespace qe {
 namespace {
 
+// A fault of an architecture's table, for configs are checked when they are read.
+void check_window(const std::string& module, const ConvShape& conv, std::int64_t channels) {
+  const bool sound = conv.kernel >= 1 && conv.stride >= 1 && conv.dilation >= 1 &&
+                     conv.groups >= 1 && channels % conv.groups == 0 &&
+                     conv.padding >= ConvShape::kSame;
+  if (sound) return;
+  throw GraphError({.problem = "kernel, stride, dilation, groups or padding out of range",
+                    .name = module,
+                    .expected = "positive, groups that divide " + std::to_string(channels),
+                    .actual = std::to_string(conv.kernel) + ", " + std::to_string(conv.stride) +
+                              ", " + std::to_string(conv.dilation) + ", " +
+                              std::to_string(conv.groups) + ", " + std::to_string(conv.padding)});
+}
+
 // Padding of one side pair so that ceil(size / stride) windows fit, the odd pixel at the end.
 std::pair<int, int> same_padding(std::int64_t size, const ConvShape& conv) {
   const std::int64_t windows = (size + conv.stride - 1) / conv.stride;
@@ -64,6 +78,7 @@ Shape ImageModelBuilder::conv_output(ValueId x, const std::string& module,
 ValueId ImageModelBuilder::add_conv(ValueId x, const std::string& module, std::int64_t out_channels,
                                     const ConvShape& conv, bool bias) {
   const Shape in = shape(x);
+  check_window(module, conv, in[3]);
   const ValueId weight =
       constant(module + ".weight", {out_channels, in[3] / conv.groups, conv.kernel, conv.kernel});
   const ValueId b = bias ? constant(module + ".bias", {out_channels}) : kNoValue;
@@ -110,6 +125,7 @@ ValueId ImageModelBuilder::pointwise_linear(ValueId x, const std::string& module
 ValueId ImageModelBuilder::max_pool(ValueId x, const std::string& name, int kernel, int stride,
                                     int padding, bool ceil_mode) {
   const ConvShape window{.kernel = kernel, .stride = stride, .padding = padding};
+  check_window(name, window, shape(x)[3]);
   Padding p = padding_of(shape(x), window);
   if (ceil_mode) {  // a last, partial window that starts inside the image
     const auto partial = [&](std::int64_t size) {

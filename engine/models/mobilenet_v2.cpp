@@ -36,11 +36,22 @@ std::int64_t round_channels(double channels) {
   return static_cast<double>(rounded) < 0.9 * channels ? rounded + 8 : rounded;
 }
 
+Scale checked(Scale scale, const std::string& file, const std::string& name) {
+  if (scale.width >= 0.05 && scale.width <= 10) return scale;
+  throw UnsupportedError({.problem = "no MobileNetV2 has this width",
+                          .file = file,
+                          .name = name,
+                          .expected = "0.05 to 10",
+                          .actual = std::to_string(scale.width)});
+}
+
 // torchvision's name does not say the width; the last block does, for 320 times any multiple of
 // 0.025 needs no rounding.
 Scale torchvision_scale(const ImageModelBuilder& b) {
-  const auto last = static_cast<double>(kStages[std::size(kStages) - 1].channels);
-  return {.width = static_cast<double>(b.head_rows("features.17.conv.2")) / last};
+  const std::string last = "features.17.conv.2";
+  const int channels = kStages[std::size(kStages) - 1].channels;
+  return checked({.width = static_cast<double>(b.head_rows(last)) / channels}, b.config().file(),
+                 last + ".weight");
 }
 
 Scale timm_scale(const Config& config) {
@@ -52,12 +63,7 @@ Scale timm_scale(const Config& config) {
   if (name.starts_with(kPrefix)) {
     std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), percent);
   }
-  if (percent >= 5 && percent <= 1000) return {.width = percent / 100.0};
-  throw UnsupportedError({.problem = "no MobileNetV2 has this width",
-                          .file = config.file(),
-                          .name = "architecture",
-                          .expected = "5 to 1000 percent",
-                          .actual = name});
+  return checked({.width = percent / 100.0}, config.file(), "architecture");
 }
 
 void name_as_torchvision(const std::string& block, bool expands, InvertedResidual& residual) {

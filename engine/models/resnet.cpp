@@ -69,10 +69,12 @@ class ResNet {
 
 Model resnet(const Checkpoint& checkpoint) {
   ImageModelBuilder b(checkpoint);
-  const Config arguments = timm_arguments(b.config(), {"cardinality", "base_width"});
   Variant variant = *std::find_if(kVariants.begin(), kVariants.end(), [&](const Variant& v) {
     return v.name == timm_architecture(b.config());
   });
+  const Config arguments = variant.bottleneck
+                               ? timm_arguments(b.config(), {"cardinality", "base_width"})
+                               : timm_arguments(b.config(), {});
   variant.cardinality =
       static_cast<int>(arguments.integer_or("cardinality", variant.cardinality, 1, 1024));
   variant.base_width =

@@ -31,6 +31,7 @@ struct Size {
   int width, heads;
 };
 constexpr std::array kSizes = {Size{"tiny", 192, 3}, Size{"small", 384, 6}, Size{"base", 768, 12}};
+constexpr int kLargestPatch = 1024;
 constexpr int kLayers = 12;
 constexpr int kWiden = 4;
 
@@ -43,6 +44,20 @@ void check_heads(const Config& config, const char* key, const VitConfig& c) {
                    .actual = std::to_string(c.heads)});
 }
 
+// The number after "_patch".
+std::int64_t patch_of(const std::string& name, const Config& config) {
+  constexpr std::string_view kPatch = "_patch";
+  std::int64_t patch = 0;
+  std::from_chars(name.data() + name.find(kPatch) + kPatch.size(), name.data() + name.size(),
+                  patch);
+  if (patch >= 1 && patch <= kLargestPatch) return patch;
+  throw UnsupportedError({.problem = "patch size out of range",
+                          .file = config.file(),
+                          .name = "architecture",
+                          .expected = "1 to " + std::to_string(kLargestPatch),
+                          .actual = name});
+}
+
 // vit_<size>_patch<patch>_<image>, each number replaceable by an argument.
 VitConfig timm_config(const Config& config) {
   const Config arguments = timm_arguments(
@@ -51,11 +66,7 @@ VitConfig timm_config(const Config& config) {
   const Size& size = *std::find_if(kSizes.begin(), kSizes.end(), [&](const Size& s) {
     return name.find("_" + std::string(s.name) + "_") != std::string::npos;
   });
-  constexpr std::string_view kPatch = "_patch";
-  std::int64_t patch = 0;
-  std::from_chars(name.data() + name.find(kPatch) + kPatch.size(), name.data() + name.size(),
-                  patch);
-  VitConfig c{.patch = arguments.integer_or("patch_size", patch, 1, 1024),
+  VitConfig c{.patch = arguments.integer_or("patch_size", patch_of(name, config), 1, kLargestPatch),
               .width = arguments.integer_or("embed_dim", size.width, 1, 65536),
               .layers = arguments.integer_or("depth", kLayers, 1, 1024),
               .heads = arguments.integer_or("num_heads", size.heads, 1, 1024),
@@ -67,7 +78,8 @@ VitConfig timm_config(const Config& config) {
 }
 
 VitConfig hugging_face_config(const Config& config) {
-  const VitConfig c{.patch = config.integer_or("patch_size", 16, 1, 1024),
+  config.integer_or("num_channels", 3, 3, 3);
+  const VitConfig c{.patch = config.integer_or("patch_size", 16, 1, kLargestPatch),
                     .width = config.integer("hidden_size", 1, 65536),
                     .layers = config.integer("num_hidden_layers", 1, 1024),
                     .heads = config.integer("num_attention_heads", 1, 1024),

@@ -115,12 +115,12 @@ def pixels(case: Case, generator: torch.Generator) -> torch.Tensor:
     return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def normalized(images: torch.Tensor, norm: dict[str, torch.Tensor]) -> torch.Tensor:
-    return ((images.double() / 255 - norm["mean"]) / norm["std"]).permute(0, 3, 1, 2)
+def normalized(images: torch.Tensor, scale: dict[str, torch.Tensor]) -> torch.Tensor:
+    return ((images.double() / 255 - scale["mean"]) / scale["std"]).permute(0, 3, 1, 2)
 
 
 def randomize(model: torch.nn.Module, case: Case, generator: torch.Generator) -> None:
-    norm = normalization(model)
+    scale = normalization(model)
     for name, p in sorted(model.named_parameters()):
         noise = torch.randn(p.shape, generator=generator)
         if p.dim() >= 4:
@@ -140,7 +140,7 @@ def randomize(model: torch.nn.Module, case: Case, generator: torch.Generator) ->
         norm.momentum = None  # the mean over all batches
         norm.train()
     for _ in range(BATCHES if norms else 0):
-        model(normalized(pixels(case, generator), norm).float())
+        model(normalized(pixels(case, generator), scale).float())
     model.eval()
     for tensor in model.state_dict().values():  # to what is stored
         if tensor.is_floating_point():
@@ -169,10 +169,10 @@ def make_case(case: Case, root: Path, seed: int) -> None:
     model = make_model(case)
     randomize(model, case, generator)
     save(model, case, folder)
-    images, norm = pixels(case, generator), normalization(model)
-    logits = model.double()(normalized(images, norm))
+    images, scale = pixels(case, generator), normalization(model)
+    logits = model.double()(normalized(images, scale))
     logits = getattr(logits, "logits", logits).float()
-    save_file({"pixels": images, "logits": logits, **norm},
+    save_file({"pixels": images, "logits": logits, **scale},
               root / f"{case.folder()}.golden.safetensors")
     size = sum(p.stat().st_size for p in folder.iterdir())
     print(f"{case.folder()}: {size / 1024:.0f} KiB, logits {logits.std():.2f} sd, "
