@@ -105,6 +105,14 @@ TEST_CASE("float logits of the architectures' test models equal their goldens") 
   CHECK(cases >= 8);
 }
 
+TEST_CASE("the tokenizers of the architectures' test models open and fit their models") {
+  for (const auto& entry : fs::directory_iterator(fs::path(QE_SOURCE_DIR) / "tests/data/models")) {
+    CAPTURE(entry.path().string());
+    const qe::Model model = qe::build_model(qe::load_checkpoint(entry.path()));
+    CHECK(qe::load_tokenizer(entry.path()).vocab_size() == model.vocab_size);
+  }
+}
+
 TEST_CASE("integer labels of a real model agree with float ones") {
   const fs::path model = data_dir() / "models/minilm-emotion";
   if (!fs::exists(model)) {
