@@ -63,6 +63,9 @@ ThreadPool::ThreadPool(int threads, bool pin) {
                          .name = "threads",
                          .expected = std::to_string(threads),
                          .actual = e.what()});
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
