@@ -1,7 +1,7 @@
 // Graph rewrites, each void(Graph&), run in the one order that all_passes() shows. There is no
 // fixpoint and no cost model: a pass either applies wherever its pattern stands or not at all. The
-// first three and the last keep every number, bit for bit in integer models; the others decide where
-// and how values are quantized.
+// first three and the last keep every number, bit for bit in integer models; the others decide
+// where and how values are quantized.
 #pragma once
 
 #include <span>

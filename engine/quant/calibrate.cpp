@@ -3,9 +3,9 @@
 #include <atomic>
 #include <exception>
 #include <memory>
-#include <thread>
 
 #include "engine/runtime/plan_impl.h"
+#include "engine/runtime/thread_pool.h"
 
 #include <qe/error.h>
 #include <qe/quantize.h>
@@ -66,7 +66,9 @@ Calibration calibrate(const Model& model, std::span<const CalibrationText> texts
   std::atomic<std::size_t> done{0};
   std::vector<std::exception_ptr> failures(static_cast<std::size_t>(threads));
   std::vector<Calibration> parts(static_cast<std::size_t>(threads));
-  const auto work = [&](std::size_t thread) {
+  ThreadPool pool(threads, false);
+  pool.run([&](int index) noexcept {
+    const auto thread = static_cast<std::size_t>(index);
     try {
       Worker worker(plan, empty);
       for (std::size_t i = next++; i < texts.size(); i = next++) {
@@ -79,11 +81,7 @@ Calibration calibrate(const Model& model, std::span<const CalibrationText> texts
       failures[thread] = std::current_exception();
       next = texts.size();
     }
-  };
-  std::vector<std::thread> helpers;
-  for (std::size_t t = 1; t < parts.size(); ++t) helpers.emplace_back(work, t);
-  work(0);
-  for (std::thread& helper : helpers) helper.join();
+  });
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
