@@ -6,10 +6,9 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "engine/runtime/plan_impl.h"
+#include "engine/runtime/thread_pool.h"
 
 #include <qe/error.h>
 #include <qe/quantize.h>
@@ -75,21 +74,8 @@ class Team {
 
   // `take(session)` runs one more sample through the session; false where there is none left.
   Calibration run(const std::function<bool(Session&)>& take) {
-    std::vector<std::thread> helpers;
-    try {
-      for (std::size_t t = 1; t < parts_.size(); ++t) {
-        helpers.emplace_back([&, t] { work(take, t); });
-      }
-    } catch (const std::system_error& e) {
-      stop_ = true;
-      for (std::thread& helper : helpers) helper.join();
-      throw ResourceError({.problem = "cannot start a thread",
-                           .name = "threads",
-                           .expected = std::to_string(parts_.size()),
-                           .actual = e.what()});
-    }
-    work(take, 0);
-    for (std::thread& helper : helpers) helper.join();
+    ThreadPool pool(static_cast<int>(parts_.size()), false);
+    pool.run([&](int thread) noexcept { work(take, static_cast<std::size_t>(thread)); });
     for (const std::exception_ptr& failure : failures_) {
       if (failure) std::rethrow_exception(failure);
     }
@@ -101,7 +87,7 @@ class Team {
   }
 
  private:
-  void work(const std::function<bool(Session&)>& take, std::size_t thread) {
+  void work(const std::function<bool(Session&)>& take, std::size_t thread) noexcept {
     try {
       Worker worker(plan_, empty_);
       while (!stop_ && take(worker.session())) {
