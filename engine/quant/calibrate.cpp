@@ -58,9 +58,7 @@ class Worker {
 class Team {
  public:
   Team(const Model& model, int threads, const std::function<void(std::size_t)>& progress)
-      : progress_(progress),
-        failures_(static_cast<std::size_t>(threads)),
-        parts_(failures_.size()) {
+      : progress_(progress) {
     CompileOptions options;
     options.max_tokens = std::max(model.max_positions, 1);
     options.max_sequences = 1;
@@ -69,6 +67,8 @@ class Team {
     plan_ = compile_with(model, options, calibration_passes());
     Graph folded = model.graph;
     for (const Pass& pass : calibration_passes()) pass.run(folded);
+    failures_.resize(static_cast<std::size_t>(threads));
+    parts_.resize(failures_.size());
     empty_ = observed_values(model, folded);
   }
 
