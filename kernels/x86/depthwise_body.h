@@ -130,6 +130,8 @@ template <int kRows, int kCount>
 #pragma GCC unroll 2
       for (int r = 0; r < kRows; ++r) {
         w[r] = Bytes::load(weights + (r * kGroups + g) * kVectorBytes);
+        // Into a register, or the compiler reads it again for every product.
+        asm("" : "+v"(w[r].v));
       }
 #pragma GCC unroll 6
       for (int v = 0; v < kCount; ++v) {
