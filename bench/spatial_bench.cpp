@@ -266,10 +266,13 @@ void add_pointwise(const KernelTable& table) {
   struct Size {
     int pixels, channels;
   };
-  for (const auto [pixels, channels] : {Size{196, 64}, Size{784, 144}}) {
-    const std::string name = '/' + std::to_string(pixels) + 'x' + std::to_string(channels);
+  for (const Size size : {Size{196, 64}, Size{784, 144}}) {
+    const std::string name =
+        '/' + std::to_string(size.pixels) + 'x' + std::to_string(size.channels);
     const auto with_image = [=](auto body) {
-      return [=](State& s, const KernelTable& t) { body(s, t, Pointwise(pixels, channels)); };
+      return [=](State& s, const KernelTable& t) {
+        body(s, t, Pointwise(size.pixels, size.channels));
+      };
     };
     add(table, "channel_sums" + name, with_image(bench_channel_sums));
     add(table, "scale_channels" + name, with_image(bench_scale_channels));
@@ -277,7 +280,7 @@ void add_pointwise(const KernelTable& table) {
     for (const bool with_table : {false, true}) {
       add(table, (with_table ? "add_bytes_table" : "add_bytes") + name,
           [=](State& s, const KernelTable& t) {
-            bench_add_bytes(s, t, Pointwise(pixels, channels), with_table);
+            bench_add_bytes(s, t, Pointwise(size.pixels, size.channels), with_table);
           });
     }
   }
