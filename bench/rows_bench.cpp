@@ -6,36 +6,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/cycles.h"
 #include "kernels/attention.h"
 #include "kernels/kernel_table.h"
-#include "kernels/peak.h"
 
 namespace {
 
+using qe::bench::cycles_per_call;
 using namespace qe::kernels;  // NOLINT(google-build-using-namespace)
 
 constexpr int kHidden = 768;
 constexpr int kHeadDim = 64;
 constexpr std::ptrdiff_t kQkvStride = 3 * kHidden;
-
-// Time this thread has run: other processes on the machine do not count.
-double thread_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double cycles_per_second() {
-  constexpr std::int64_t kIterations = 50'000;
-  const double start = thread_seconds();
-  benchmark::DoNotOptimize(run_cycle_chain(kIterations));
-  return static_cast<double>(kIterations * kCyclesPerChain) / (thread_seconds() - start);
-}
 
 std::vector<float> normal_values(std::size_t count) {
   std::mt19937 engine(7);
@@ -48,18 +34,9 @@ std::vector<float> normal_values(std::size_t count) {
 // Runs `body` and reports cycles for each of `units` per call.
 template <class Body>
 void measure(benchmark::State& state, double units, const char* counter, Body body) {
-  double clock = cycles_per_second();
-  const double start = thread_seconds();
-  for (auto _ : state) {
-    body();
-    benchmark::ClobberMemory();
-  }
-  const double seconds = thread_seconds() - start;
-  clock = (clock + cycles_per_second()) / 2;
-  const double calls = static_cast<double>(state.iterations());
-  state.counters[counter] = seconds * clock / (calls * units);
-  state.counters["elements_per_s"] =
-      benchmark::Counter(calls * units * 16, benchmark::Counter::kIsRate);
+  state.counters[counter] = cycles_per_call(state, body) / units;
+  state.counters["elements_per_s"] = benchmark::Counter(
+      static_cast<double>(state.iterations()) * units * 16, benchmark::Counter::kIsRate);
 }
 
 template <class Body>

@@ -1,6 +1,8 @@
 // linear or conv -> activation and -> add become one node whose epilogue does the rest while the
 // accumulators are still in registers. A linear adds the residual after its activation
 // (transformers), a convolution before it (residual networks).
+#include <algorithm>
+
 #include "engine/passes/passes.h"
 #include "engine/passes/rewrite.h"
 
@@ -35,7 +37,7 @@ bool fuse_activation(Graph& graph, const Node& node) {
   return true;
 }
 
-// The other addend must already be there when the product runs.
+// The product moves to the place of the addition: by then the other addend is there.
 bool fuse_residual(Graph& graph, std::size_t add_index) {
   const Node add = graph.nodes[add_index];
   for (std::size_t side = 0; side < 2; ++side) {
@@ -43,12 +45,10 @@ bool fuse_residual(Graph& graph, std::size_t add_index) {
     if (product == nullptr || product->inputs[3] != kNoValue) continue;
     const bool is_conv = std::holds_alternative<ConvOp>(product->op);
     if (is_conv && *activation_of(*product) != ActivationKind::kNone) continue;
-    const ValueId other = add.inputs[1 - side];
-    const int made = producers(graph)[static_cast<std::size_t>(other)];
-    const auto at = static_cast<int>(product - graph.nodes.data());
-    if (made >= at) continue;
-    product->inputs[3] = other;
+    product->inputs[3] = add.inputs[1 - side];
     product->outputs = add.outputs;
+    const auto first = graph.nodes.begin() + (product - graph.nodes.data());
+    std::rotate(first, first + 1, graph.nodes.begin() + static_cast<std::ptrdiff_t>(add_index));
     return true;
   }
   return false;

@@ -6,10 +6,9 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "engine/runtime/plan_impl.h"
+#include "engine/runtime/thread_pool.h"
 
 #include <qe/error.h>
 #include <qe/quantize.h>
@@ -59,9 +58,7 @@ class Worker {
 class Team {
  public:
   Team(const Model& model, int threads, const std::function<void(std::size_t)>& progress)
-      : progress_(progress),
-        failures_(static_cast<std::size_t>(threads)),
-        parts_(failures_.size()) {
+      : progress_(progress) {
     CompileOptions options;
     options.max_tokens = std::max(model.max_positions, 1);
     options.max_sequences = 1;
@@ -70,26 +67,15 @@ class Team {
     plan_ = compile_with(model, options, calibration_passes());
     Graph folded = model.graph;
     for (const Pass& pass : calibration_passes()) pass.run(folded);
+    failures_.resize(static_cast<std::size_t>(threads));
+    parts_.resize(failures_.size());
     empty_ = observed_values(model, folded);
   }
 
   // `take(session)` runs one more sample through the session; false where there is none left.
   Calibration run(const std::function<bool(Session&)>& take) {
-    std::vector<std::thread> helpers;
-    try {
-      for (std::size_t t = 1; t < parts_.size(); ++t) {
-        helpers.emplace_back([&, t] { work(take, t); });
-      }
-    } catch (const std::system_error& e) {
-      stop_ = true;
-      for (std::thread& helper : helpers) helper.join();
-      throw ResourceError({.problem = "cannot start a thread",
-                           .name = "threads",
-                           .expected = std::to_string(parts_.size()),
-                           .actual = e.what()});
-    }
-    work(take, 0);
-    for (std::thread& helper : helpers) helper.join();
+    ThreadPool pool(static_cast<int>(parts_.size()), false);
+    pool.run([&](int thread) noexcept { work(take, static_cast<std::size_t>(thread)); });
     for (const std::exception_ptr& failure : failures_) {
       if (failure) std::rethrow_exception(failure);
     }
@@ -101,7 +87,7 @@ class Team {
   }
 
  private:
-  void work(const std::function<bool(Session&)>& take, std::size_t thread) {
+  void work(const std::function<bool(Session&)>& take, std::size_t thread) noexcept {
     try {
       Worker worker(plan_, empty_);
       while (!stop_ && take(worker.session())) {

@@ -26,7 +26,7 @@ TEST_CASE("a directory with one safetensors file, and that file itself, are a st
       CHECK(model.labels == std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"});
       REQUIRE(model.image.has_value());
       CHECK(model.image->height == 224);
-      CHECK(model.image->crop_pct == 0.875);
+      CHECK(model.image->resize_height == 256);
     }
   }
 }

@@ -162,7 +162,7 @@ class QuantizeMapStep : public Step {
                                    .cols = shape.channels,
                                    .q = pixel<std::uint8_t>(q, context, image, begin),
                                    .ldq = q.pixel_bytes,
-                                   .scale = nullptr,
+                                   .scheme = kernels::RowScheme::kStatic,
                                    .inv_scale = inv_scale,
                                    .zero_point = zero_point});
     });

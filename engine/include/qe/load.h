@@ -8,6 +8,7 @@
 #include <string>
 
 #include <qe/checkpoint.h>
+#include <qe/tokenizer.h>
 
 namespace qe {
 
@@ -40,5 +41,9 @@ struct DirectoryTexts {
 
 // Throws LoadError above 64 MiB a file, IoError.
 DirectoryTexts read_directory_texts(const std::filesystem::path& directory);
+
+// The tokenizer that these texts describe; the directory need not hold a model. Throws what
+// read_directory_texts and Tokenizer::load throw.
+Tokenizer load_tokenizer(const std::filesystem::path& directory);
 
 }  // namespace qe

@@ -83,7 +83,9 @@ struct CalibrationText {
 using ImageSource = std::function<bool(std::vector<std::uint8_t>& pixels)>;
 
 // Runs every text by itself through the float model, `threads` of them at a time, and merges the
-// statistics exactly. `progress` is called from the calling thread with texts done.
+// statistics exactly. `progress` is called from the calling thread with texts done. Throws
+// UsageError without texts or threads, UnsupportedError where this build runs no float models,
+// ResourceError if a thread cannot be started.
 Calibration calibrate(const Model& model, std::span<const CalibrationText> texts, int threads,
                       const std::function<void(std::size_t)>& progress = {});
 // The same over a stream of images, in constant memory. What `source` throws passes through.

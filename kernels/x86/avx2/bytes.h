@@ -15,6 +15,8 @@ namespace {
 
 inline constexpr int kVectorLanes = 2;  // 128-bit lanes, 16 bytes each
 inline constexpr int kVectorBytes = 32;
+// Whether the registers hold three interleaved columns and their weights.
+inline constexpr bool kManyRegisters = false;
 // Accumulators of a depthwise tile, in outputs of four `Sums` each: 8 registers of 16.
 inline constexpr int kTileOutputs = 2;
 
@@ -64,12 +66,12 @@ inline Sums add_dot(Sums sums, Bytes x, Bytes w) {
   return {_mm256_add_epi32(_mm256_add_epi32(sums.v, even), odd)};
 }
 
-// round(min(fma(float(sum), scale, bias), 255)); NaN and what lies far below zero become INT32_MIN.
-// The arrays have as many elements as a register.
+// round(fma(float(sum), scale, bias)), which must lie below 2^31; NaN and what lies far below zero
+// become INT32_MIN. The arrays have as many elements as a register.
 inline Sums requantize(Sums sums, const float* scale, const float* bias) {
   const __m256 t =
       _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.v), _mm256_loadu_ps(scale), _mm256_loadu_ps(bias));
-  return {_mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255.0F), t))};
+  return {_mm256_cvtps_epi32(t)};
 }
 
 // The bytes of four requantized vectors, undoing the order that the interleaving of four rows made:

@@ -15,6 +15,8 @@ namespace {
 
 inline constexpr int kVectorLanes = 4;  // 128-bit lanes, 16 bytes each
 inline constexpr int kVectorBytes = 64;
+// Whether the registers hold three interleaved columns and their weights.
+inline constexpr bool kManyRegisters = true;
 // Accumulators of a depthwise tile, in outputs of four `Sums` each: 24 registers of 32.
 inline constexpr int kTileOutputs = 6;
 
@@ -65,12 +67,12 @@ struct Sums {
 // Plus the dot product of four u8 of x and four s8 of w in each lane.
 inline Sums add_dot(Sums sums, Bytes x, Bytes w) { return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)}; }
 
-// round(min(fma(float(sum), scale, bias), 255)); NaN and what lies far below zero become INT32_MIN.
-// The arrays have as many elements as a register.
+// round(fma(float(sum), scale, bias)), which must lie below 2^31; NaN and what lies far below zero
+// become INT32_MIN. The arrays have as many elements as a register.
 inline Sums requantize(Sums sums, const float* scale, const float* bias) {
   const __m512 t =
       _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums.v), _mm512_loadu_ps(scale), _mm512_loadu_ps(bias));
-  return {_mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255.0F), t))};
+  return {_mm512_cvtps_epi32(t)};
 }
 
 // The bytes of four requantized vectors, undoing the order that the interleaving of four rows made:

@@ -1,0 +1,180 @@
+// What both ways to compute a depthwise convolution share (depthwise_rolling.h, depthwise_tiles.h):
+// the rows they read, the operands of a block of channels as vectors, the arithmetic of one output,
+// and what happens to finished bytes. Included after a bytes.h; everything is in an anonymous
+// namespace, so no body is shared between folders.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/kernel_table.h"
+
+namespace qe::kernels {
+namespace {
+
+inline constexpr int kQuad = 4;        // rows interleaved
+inline constexpr int kGroups = 4;      // vectors of dwords that a vector of bytes becomes
+inline constexpr int kLaneBytes = 16;  // and channels
+inline constexpr int kLaneDwords = 4;
+inline constexpr int kMostColumns = 7;   // of a kernel
+inline constexpr int kMostTaps = 2 * 7;  // quads of rows times columns
+inline constexpr int kMostRows = 2;      // of output rows computed at once
+inline constexpr int kVectorDwords = kVectorBytes / 4;
+
+// A call, and what all its blocks need.
+struct Strip {
+  explicit Strip(const DepthwiseArgs& a)
+      : args(a),
+        quads(depthwise_quads(a.shape.kernel_height)),
+        taps(quads * a.shape.kernel_width),
+        rows(depthwise_rows(a.shape)) {
+    Bytes::broadcast(a.x_zero_point).store(padding);
+  }
+  std::uint8_t* out_pixel(int y, int x, int channel) const {
+    const std::ptrdiff_t pixel = std::ptrdiff_t{y} * args.shape.out_width + x;
+    return args.out + pixel * args.out_pixel_stride + channel;
+  }
+
+  const DepthwiseArgs& args;
+  int quads, taps;
+  int rows;  // output rows whose weights are packed together
+  alignas(64) std::uint8_t padding[kVectorBytes];
+};
+
+// A row of the image from a block's first channel on; outside the image it is the padding, and
+// `keep` makes every offset 0.
+struct SourceRow {
+  const std::uint8_t* pixels;
+  std::ptrdiff_t keep;
+};
+
+// The image rows that output rows [y, y + rows) see, in quads.
+inline void locate_rows(const Strip& strip, int y, int rows, int channel,
+                        SourceRow (&source)[2 * kQuad]) {
+  const DepthwiseShape& s = strip.args.shape;
+  const int used = s.kernel_height + (rows - 1) * s.stride;
+  for (int i = 0; i < strip.quads * kQuad; ++i) {
+    // Weights of unused rows are zero: reading the last used one again costs nothing.
+    const int row = y * s.stride - s.pad_top + (i < used ? i : used - 1) * s.dilation;
+    const std::ptrdiff_t pixel = std::ptrdiff_t{row} * s.in_width;
+    source[i] = row >= 0 && row < s.in_height
+                    ? SourceRow{strip.args.x + pixel * strip.args.x_pixel_stride + channel, -1}
+                    : SourceRow{strip.padding, 0};
+  }
+}
+
+// Bytes of four rows as dwords of four vertical taps.
+struct Column {
+  Bytes group[kGroups];
+};
+[[gnu::always_inline]] inline Column interleave(Bytes row0, Bytes row1, Bytes row2, Bytes row3) {
+  const Bytes low01 = interleave_low_bytes(row0, row1);
+  const Bytes high01 = interleave_high_bytes(row0, row1);
+  const Bytes low23 = interleave_low_bytes(row2, row3);
+  const Bytes high23 = interleave_high_bytes(row2, row3);
+  return {{interleave_low_pairs(low01, low23), interleave_high_pairs(low01, low23),
+           interleave_low_pairs(high01, high23), interleave_high_pairs(high01, high23)}};
+}
+
+// kLanes lanes of channels from `first_channel` on, as the multiplication reads them: arrays of
+// whole vectors in the order of interleaved bytes, [group][lane][4]. A vector with more lanes than
+// kLanes holds several pixels, and every array repeats its lanes for each.
+struct BlockOperands {
+  alignas(64) std::int32_t offset[kGroups * kVectorDwords];
+  alignas(64) float scale[kGroups * kVectorDwords];
+  alignas(64) float bias[kGroups * kVectorDwords];
+  const std::int8_t* weights;  // [tap][row][group]
+  alignas(64) std::int8_t repeated[kMostTaps * kMostRows * kGroups * kVectorBytes];
+
+  // The packed block is `width` channels wide; these begin with its lane `first_lane`.
+  template <int kLanes>
+  void load(const Strip& strip, const std::int8_t* packed, int width, int first_channel,
+            int first_lane) {
+    const DepthwiseArgs& args = strip.args;
+    for (int at = 0; at < kGroups * kVectorLanes; ++at) {
+      const int channel =
+          first_channel + at % kVectorLanes % kLanes * kLaneBytes + at / kVectorLanes * kLaneDwords;
+      std::memcpy(offset + at * kLaneDwords, args.offset + channel, kLaneBytes);
+      std::memcpy(scale + at * kLaneDwords, args.scale + channel, kLaneBytes);
+      std::memcpy(bias + at * kLaneDwords, args.bias + channel, kLaneBytes);
+    }
+    weights = packed;
+    if (width == kVectorBytes) {
+      return;
+    }
+    const int groups = strip.taps * strip.rows * kGroups;
+    for (int group = 0; group < groups; ++group) {
+      for (int lane = 0; lane < kVectorLanes; ++lane) {
+        std::memcpy(repeated + group * kVectorBytes + lane * kLaneBytes,
+                    packed + group * width + (first_lane + lane % kLanes) * kLaneBytes, kLaneBytes);
+      }
+    }
+    weights = repeated;
+  }
+};
+
+// Sums of each channel's bytes, in 16 bits for as long as these last.
+class ChannelSums {
+ public:
+  // kLanes: lanes of a pixel in a vector.
+  template <int kLanes>
+  void flush(std::uint32_t* sum) {
+    alignas(64) std::uint16_t all[kVectorBytes / 2];
+    alignas(64) std::uint16_t odd[kVectorBytes / 2];
+    all_.store(all);
+    odd_.store(odd);
+    // The 16-bit sums of all bytes hold those of the even ones plus 256 times those of the odd
+    // ones.
+    for (int pixel = 0; pixel < kVectorLanes / kLanes; ++pixel) {
+      for (int i = 0; i < kLanes * kLaneBytes / 2; ++i) {
+        const int at = pixel * kLanes * kLaneBytes / 2 + i;
+        sum[2 * i] += static_cast<std::uint16_t>(all[at] - (odd[at] << 8));
+        sum[2 * i + 1] += odd[at];
+      }
+    }
+    *this = {};
+  }
+  // Adds `count` vectors `stride` bytes apart.
+  template <int kLanes>
+  void add(const std::uint8_t* bytes, std::ptrdiff_t stride, int count, std::uint32_t* sum) {
+    while (count > 0) {
+      if (pending_ == kMostPending) {
+        flush<kLanes>(sum);
+      }
+      const int now = count < kMostPending - pending_ ? count : kMostPending - pending_;
+      Bytes all = all_;
+      Bytes odd = odd_;
+      for (int i = 0; i < now; ++i) {
+        const Bytes x = Bytes::load(bytes);
+        all = add_pairs(all, x);
+        odd = add_pairs(odd, odd_bytes(x));
+        bytes += stride;
+      }
+      all_ = all;
+      odd_ = odd;
+      pending_ += now;
+      count -= now;
+    }
+  }
+
+ private:
+  static constexpr int kMostPending = 65535 / 255;
+
+  Bytes all_ = Bytes::broadcast(0);
+  Bytes odd_ = Bytes::broadcast(0);
+  int pending_ = 0;
+};
+
+// bytes = table[bytes] for `count` vectors `stride` bytes apart.
+inline void look_up(const std::uint8_t* values, std::uint8_t* bytes, std::ptrdiff_t stride,
+                    int count) {
+  const ByteTable table(values);
+  for (int i = 0; i < count; ++i) {
+    table(Bytes::load(bytes)).store(bytes);
+    bytes += stride;
+  }
+}
+
+}  // namespace
+}  // namespace qe::kernels
