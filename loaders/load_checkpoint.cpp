@@ -81,6 +81,9 @@ Checkpoint load(const fs::path& path, const LoadOptions& options) {
   }
   Checkpoint checkpoint{.config = read_config_file(require_file(path, kConfigFile)),
                         .source = path.string()};
+  if (const auto file = find_in_directory(path, "preprocessor_config.json")) {
+    checkpoint.preprocessor = read_config_file(*file);
+  }
   load_weights(path, options.use_mmap, checkpoint);
   absorb_quantization(checkpoint);
   if (const auto file = find_in_directory(path, kPrivateConfigFile)) {

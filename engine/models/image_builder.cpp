@@ -45,7 +45,9 @@ Padding padding_of(const Shape& x, const ConvShape& conv) {
 }  // namespace
 
 ImageModelBuilder::ImageModelBuilder(const Checkpoint& checkpoint)
-    : ModelBuilder(checkpoint), input_(parse_image_input(checkpoint.config)) {}
+    : ModelBuilder(checkpoint),
+      input_(checkpoint.preprocessor ? parse_preprocessor_config(*checkpoint.preprocessor)
+                                     : parse_image_input(checkpoint.config)) {}
 
 bool ImageModelBuilder::has(const std::string& tensor) const {
   return checkpoint().tensors.contains(tensor);
