@@ -30,11 +30,6 @@ void require_directory(const fs::path& directory) {
   }
 }
 
-bool is_state_dict(const fs::path& path) {
-  std::error_code ignored;  // a path that cannot be examined is reported as a directory
-  return path.extension() == ".safetensors" && fs::is_regular_file(path, ignored);
-}
-
 // A shard must hold exactly the tensors that the index gives for it.
 void check_shard(const TensorMap& tensors, const std::set<std::string>& expected,
                  const fs::path& path) {

@@ -64,6 +64,11 @@ WeightFiles find_weight_files(const fs::path& directory) {
                    .expected = std::string(kSingle) + " or " + kIndex});
 }
 
+bool is_state_dict(const fs::path& path) {
+  std::error_code ignored;  // what cannot be examined is reported as a directory is
+  return path.extension() == ".safetensors" && fs::is_regular_file(path, ignored);
+}
+
 std::optional<fs::path> find_state_dict(const fs::path& directory) {
   std::optional<std::string> found;
   for (const auto& entry : fs::directory_iterator(directory)) {

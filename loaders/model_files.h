@@ -36,6 +36,9 @@ struct WeightFiles {
 // is missing or outside the directory.
 WeightFiles find_weight_files(const std::filesystem::path& directory);
 
+// Whether `path` is a *.safetensors file.
+bool is_state_dict(const std::filesystem::path& path);
+
 // The one *.safetensors file of a directory; nothing if there is none or several. Throws as
 // require_file.
 std::optional<std::filesystem::path> find_state_dict(const std::filesystem::path& directory);
