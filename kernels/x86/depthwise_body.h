@@ -63,9 +63,9 @@ inline void convolve_block(const Strip& strip, int channel) {
   for (int lane = 0; lane < kBlockLanes; lane += kPixelLanes) {
     const int first = channel + lane * kLaneBytes;
     block.load<kPixelLanes>(strip, packed, kWidth, first, lane);
-    if constexpr (kManyRegisters && kPixelLanes == kVectorLanes) {
+    if constexpr (kManyRegisters) {
       if (can_roll(strip.args.shape)) {
-        roll(strip, block, first);
+        roll<kPixelLanes>(strip, block, first);
         continue;
       }
     }

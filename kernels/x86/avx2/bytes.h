@@ -32,10 +32,22 @@ struct Bytes {
     if constexpr (kLanes == 2) {
       return load(pixel(0));
     } else {
-      return {_mm256_loadu2_m128i(static_cast<const __m128i*>(static_cast<const void*>(pixel(1))),
-                                  static_cast<const __m128i*>(static_cast<const void*>(pixel(0))))};
+      return {_mm256_loadu2_m128i(as_128(pixel(1)), as_128(pixel(0)))};
     }
   }
+  // The other way.
+  template <int kLanes, class Pixel>
+  void scatter(Pixel pixel) const {
+    if constexpr (kLanes == 2) {
+      store(pixel(0));
+    } else {
+      _mm256_storeu2_m128i(as_128(pixel(1)), as_128(pixel(0)), v);
+    }
+  }
+
+ private:
+  static __m128i* as_128(void* p) { return static_cast<__m128i*>(p); }
+  static const __m128i* as_128(const void* p) { return static_cast<const __m128i*>(p); }
 };
 
 inline Bytes maximum(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; }

@@ -41,8 +41,25 @@ struct Bytes {
       return {_mm512_inserti32x4(third, _mm_loadu_si128(as_128(pixel(3))), 3)};
     }
   }
+  // The other way.
+  template <int kLanes, class Pixel>
+  void scatter(Pixel pixel) const {
+    if constexpr (kLanes == 4) {
+      store(pixel(0));
+    } else if constexpr (kLanes == 2) {
+      _mm256_storeu_si256(as_256(pixel(0)), _mm512_castsi512_si256(v));
+      _mm256_storeu_si256(as_256(pixel(1)), _mm512_extracti64x4_epi64(v, 1));
+    } else {
+      _mm_storeu_si128(as_128(pixel(0)), _mm512_castsi512_si128(v));
+      _mm_storeu_si128(as_128(pixel(1)), _mm512_extracti32x4_epi32(v, 1));
+      _mm_storeu_si128(as_128(pixel(2)), _mm512_extracti32x4_epi32(v, 2));
+      _mm_storeu_si128(as_128(pixel(3)), _mm512_extracti32x4_epi32(v, 3));
+    }
+  }
 
  private:
+  static __m256i* as_256(void* p) { return static_cast<__m256i*>(p); }
+  static __m128i* as_128(void* p) { return static_cast<__m128i*>(p); }
   static const __m256i* as_256(const void* p) { return static_cast<const __m256i*>(p); }
   static const __m128i* as_128(const void* p) { return static_cast<const __m128i*>(p); }
 };
