@@ -48,6 +48,7 @@ void bench_quantize(benchmark::State& state, const KernelTable& table, int rows,
   const std::vector<float> x = normal_values(static_cast<std::size_t>(rows) * cols);
   std::vector<std::uint8_t> q(x.size());
   std::vector<float> scale(static_cast<std::size_t>(rows));
+  std::vector<float> floor(static_cast<std::size_t>(rows));
   measure_vectors(state, rows, cols, [&] {
     table.quantize_rows({.x = x.data(),
                          .ldx = cols,
@@ -55,7 +56,9 @@ void bench_quantize(benchmark::State& state, const KernelTable& table, int rows,
                          .cols = cols,
                          .q = q.data(),
                          .ldq = cols,
-                         .scale = scale.data()});
+                         .scheme = RowScheme::kOwnFloor,
+                         .scale = scale.data(),
+                         .floor = floor.data()});
   });
 }
 
@@ -65,6 +68,7 @@ void bench_layer_norm(benchmark::State& state, const KernelTable& table, int row
   std::vector<float> y(x.size());
   std::vector<std::uint8_t> q(x.size());
   std::vector<float> scale(static_cast<std::size_t>(rows));
+  std::vector<float> floor(static_cast<std::size_t>(rows));
   measure_vectors(state, rows, cols, [&] {
     table.layer_norm({.x = x.data(),
                       .ldx = cols,
@@ -78,6 +82,7 @@ void bench_layer_norm(benchmark::State& state, const KernelTable& table, int row
                       .q = q.data(),
                       .ldq = cols,
                       .scale = dynamic ? scale.data() : nullptr,
+                      .floor = dynamic ? floor.data() : nullptr,
                       .inv_scale = 20.0F,
                       .zero_point = 128.0F});
   });

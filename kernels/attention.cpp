@@ -117,6 +117,7 @@ void score_block(const KernelTable& table, const AttentionArgs& args, const Scra
                          .cols = args.head_dim,
                          .q = scratch.q,
                          .ldq = scratch.ld_q,
+                         .scheme = RowScheme::kSymmetric,
                          .scale = scratch.q_scale});
     gemm.a = scratch.q;
     gemm.lda = scratch.ld_q;

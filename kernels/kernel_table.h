@@ -16,7 +16,16 @@ namespace qe::kernels {
 
 using qe::Isa;
 
-enum class Activation : std::uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kTanh };
+enum class Activation : std::uint8_t {
+  kNone,
+  kRelu,
+  kRelu6,
+  kGeluErf,
+  kGeluTanh,
+  kTanh,
+  kSilu,
+  kSigmoid
+};
 
 // Packed right-hand matrix B[k][n], s8: panels of 64 columns (the last one rounded up to a multiple
 // of 16), each stored [ceil(k / 4)][panel width][4], zero-filled beyond n and k. All instruction
@@ -33,8 +42,8 @@ constexpr std::size_t packed_bytes(int n, int k) {
   return static_cast<std::size_t>(round_up(n, kColumnGroup)) * round_up(k, kDepthGroup);
 }
 
-// Zero point of every dynamically quantized u8 activation that is not bounded.
-inline constexpr int kDynamicZeroPoint = 128;
+// Zero point of symmetrically quantized u8 activations: queries, keys, values.
+inline constexpr int kSymmetricZeroPoint = 128;
 
 // Packs W[n][k] (row-major, row stride ldw), i.e. B = W^T, for panels [first_panel, last_panel).
 struct PackWeightsArgs {
@@ -46,29 +55,38 @@ struct PackWeightsArgs {
   std::int32_t* column_sum;  // [round_up(n, 16)]: sum over k of W[n][k], zero beyond n; may be null
 };
 
-// C = epilogue(A * B): u8 activations times packed s8 weights, s32 accumulation (exact while
-// k <= 65,793). For each row m and column n:
+// C = epilogue(A * B): u8 activations times packed s8 weights, s32 accumulation (exact while the
+// depth is at most 65,793). The depth of the product is k or, with taps (spatial_args.h), that of a
+// convolution: taps->count pieces of k bytes, each piece of a row at its own place and a the first
+// image; B is then packed as a matrix of depth taps->count * round_up(k, 4), piece after piece. For
+// each row m and column n:
 //   acc = column_offset[n] + sum_k a[m][k] * b[k][n]
-//   y   = fma(float(acc), row_scale[m] * column_scale[n], bias[n])   (row_scale null: column_scale
-//         alone; bias null: a plain product)
-//   y   = activation(y);  y = y + residual[m][n] if residual
-//   out_f32: y
-//   out_u8 : round_half_even(clamp(t, 0, 255)), NaN -> 0, where t = y for Activation::kNone (the
-//            caller has folded the output scale and zero point into column_scale and bias), else
-//            t = fma(y, out_inv_scale, out_zero_point). No residual with out_u8.
+//   c   = fma(row_floor[m], column_weight_sum[n], bias[n])   (row_floor null: bias[n] alone)
+//   y   = fma(float(acc), row_scale[m] * column_scale[n], c)   (row_scale null: column_scale alone;
+//         bias null: -0, which changes no bit of a sum)
+//   y   = activation(y)
+//   out_f32: y, or y + residual[m][n] where residual is set
+//   out_u8 : q = round_half_even(clamp(t, 0, 255)), NaN -> 0, and table[q] where table is set, with
+//            t = y for Activation::kNone (the caller has folded the output scale and zero point
+//                into column_scale and bias); where residual_u8 is set, t =
+//                fma(float(residual_u8[m][n]), residual_scale, y), its zero point folded into bias
+//            t = fma(y, out_inv_scale, out_zero_point) after another activation, without residual
 // Exactly one of out_f32 and out_u8 is set. Only columns of panels [first_panel, last_panel) below
-// n are written. The per-column arrays have round_up(n, 16) readable elements; a has round_up(k, 4)
-// readable bytes in every row (their values beyond k do not matter).
+// n are written; out_u8 and residual_u8 may be the same rows. The per-column arrays have
+// round_up(n, 16) readable elements, and so many bytes each row of residual_u8; a row of a, or a
+// piece of one, has round_up(k, 4) readable bytes (their values beyond k do not matter).
 struct GemmArgs {
   const std::uint8_t* a;
-  std::ptrdiff_t lda;
+  std::ptrdiff_t lda;    // unused with taps
   const std::int8_t* b;  // packed, 64-byte aligned
   int m, n, k;
   int first_panel, last_panel;
   const std::int32_t* column_offset;  // may be null: zero
   const float* column_scale;
-  const float* row_scale;  // [m] or null
-  const float* bias;       // or null
+  const float* row_scale;          // [m] or null
+  const float* row_floor;          // [m], the real value of byte 0 in each row; or null
+  const float* column_weight_sum;  // with row_floor: sum over k of b[k][n], times its real scale
+  const float* bias;               // or null
   Activation activation;
   const float* residual;  // or null
   std::ptrdiff_t ld_residual;
@@ -78,33 +96,47 @@ struct GemmArgs {
   std::ptrdiff_t ld_out_u8;
   float out_inv_scale;
   float out_zero_point;
+  const Taps* taps;                 // or null: a plain product
+  const std::uint8_t* residual_u8;  // or null
+  std::ptrdiff_t ld_residual_u8;
+  float residual_scale;
+  const std::uint8_t* table;  // [256] or null
 };
 
-// Quantization of each row. Dynamic (scale set): absmax over cols; scale = absmax / 127,
-// inv = 127 / absmax, both 0 if absmax < 2^-100; q = round_half_even(fma(x, inv, 128)).
-// Dynamic and bounded (x >= floor for every finite x, as activation functions promise): all 256
-// steps lie above the floor. m = max(x) - floor; scale = m / 255, inv = 255 / m, both 0 if m <
-// 2^-100; q = round_half_even(clamp(fma(x, inv, -floor * inv), 0, 255)); real = floor + scale q.
-// Static (scale null): q = round_half_even(clamp(fma(x, inv_scale, zero_point), 0, 255)), NaN -> 0.
+// How bytes stand for the reals of a row.
+enum class RowScheme : std::uint8_t {
+  kStatic,      // a given scale and zero point
+  kSymmetric,   // real = scale (q - 128)
+  kOwnFloor,    // real = floor + scale q, where floor is the row's minimum
+  kKnownFloor,  // likewise with a given floor, below which no finite x lies: saves the search
+};
+
+// Quantization of each row; q of a NaN is 0. Both scale and inv are 0 if m < 2^-100.
+// kStatic: q = round_half_even(clamp(fma(x, inv_scale, zero_point), 0, 255)).
+// kSymmetric: m = max |x|; scale = m / 127, inv = 127 / m; q = round_half_even(fma(x, inv, 128)).
+// kOwnFloor, kKnownFloor: f = min(x) + 0 (never -0), stored in floor[row], or known_floor;
+// m = max(x) - f; scale = m / 255, inv = 255 / m;
+// q = round_half_even(clamp(fma(x, inv, -f * inv), 0, 255)).
 struct QuantizeRowsArgs {
   const float* x;
   std::ptrdiff_t ldx;
   int rows, cols;
   std::uint8_t* q;
   std::ptrdiff_t ldq;
-  float* scale;  // [rows] or null
+  RowScheme scheme;
+  float* scale = nullptr;  // [rows], but for kStatic
+  float* floor = nullptr;  // [rows], for kOwnFloor
+  float known_floor = 0.0F;
   float inv_scale = 0.0F;
   float zero_point = 0.0F;
-  bool bounded = false;
-  float floor = 0.0F;
 };
 
 // Layer normalization of each row, then quantization (Ba et al. 2016; ONNX LayerNormalization):
 //   mean = sum(x) * (1 / cols);  var = sum((x - mean)^2) * (1 / cols);  r = 1 / sqrt(var + epsilon)
 //   y = fma((x - mean) * r, gamma, beta)
 // with the 16-partial sums of docs/numerics.md. y is stored where y is set (may equal x); if q is
-// set y is also quantized: per row as in QuantizeRowsArgs where scale is set, otherwise q =
-// round_half_even(clamp(fma(y, inv_scale, zero_point), 0, 255)).
+// set y is also quantized as in QuantizeRowsArgs: kOwnFloor where scale and floor are set, else
+// kStatic.
 struct LayerNormArgs {
   const float* x;
   std::ptrdiff_t ldx;
@@ -116,7 +148,8 @@ struct LayerNormArgs {
   std::ptrdiff_t ldy;
   std::uint8_t* q;
   std::ptrdiff_t ldq;
-  float* scale;
+  float* scale;  // both [rows] or both null
+  float* floor;
   float inv_scale;
   float zero_point;
 };
@@ -138,7 +171,7 @@ struct EmbedArgs {
 };
 
 // Keys of one head as the packed right-hand matrix of Q K^T: n = tokens, k = head_dim.
-// From f32: per token, scale_t = absmax / 127 and s8 q as in QuantizeRowsArgs (minus 128);
+// From f32: per token, scale_t and s8 q as kSymmetric of QuantizeRowsArgs (minus 128);
 // column_scale[t] = scale_t * score_scale. From u8 (static): q = x - 128, column_scale[t] =
 // static_scale * score_scale. column_offset[t] = -128 * sum of q. Arrays are padded to
 // round_up(tokens, 16), zero beyond tokens.

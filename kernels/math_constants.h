@@ -47,9 +47,10 @@ inline constexpr float kTanhPhiQuickCenter = 0x1.21p+3F;
 inline constexpr float kGeluTanhLinear = 0x1.988454p-1F;
 inline constexpr float kGeluTanhCubic = 0x1.2444f2p-5F;
 
-// Dynamic quantization: the largest step and the absolute maximum below which a row counts as zero.
-inline constexpr float kQuantizedMax = 127.0F;
-inline constexpr float kBoundedMax = 255.0F;  // steps above the floor of a bounded row
-inline constexpr float kSmallestAbsmax = 0x1p-100F;
+// Dynamic quantization: steps on either side of zero, steps above a floor, and the range below
+// which a row counts as constant.
+inline constexpr float kSymmetricSteps = 127.0F;
+inline constexpr float kFlooredSteps = 255.0F;
+inline constexpr float kSmallestRange = 0x1p-100F;
 
 }  // namespace qe::kernels

@@ -18,8 +18,12 @@ inline constexpr std::int64_t kPrivateFormatVersion = 1;
 // An i8 zero point of a file stands for the u8 zero point this much above it.
 inline constexpr std::int32_t kUnsignedOffset = 128;
 
-// Class of a module by its name, as the targets "Linear" and "Embedding" need it.
-bool is_embedding(std::string_view module);
+// Class of a module by its name and weight, as the targets "Linear", "Embedding" and "Conv2d" (this
+// project's extension) need it.
+std::string_view module_class(std::string_view module, const Tensor& weight);
+
+// How many scales a weight has.
+std::int64_t scale_count(const Tensor& weight, Granularity granularity);
 
 // Moves weight_scale, input_scale, input_zero_point and the like from checkpoint.tensors into the
 // annotations, as checkpoint.config's `quantization_config` declares them. Throws LoadError and

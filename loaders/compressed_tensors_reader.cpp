@@ -62,8 +62,10 @@ class Absorber {
       contradiction(scale, module + ".weight", "tensor is missing", "", "its weight_scale alone");
     }
     StoredTensor& stored = weight->second;
-    if (stored.tensor.dtype != DType::kI8 || stored.tensor.shape.size() != 2) {
-      contradiction(stored, weight->first, "quantized weight of the wrong kind", "I8 [out, in]",
+    const std::size_t rank = stored.tensor.shape.size();
+    if (stored.tensor.dtype != DType::kI8 || (rank != 2 && rank != 4)) {
+      contradiction(stored, weight->first, "quantized weight of the wrong kind",
+                    "I8 [out, in] or [out, in, height, width]",
                     std::string(name(stored.tensor.dtype)) + " " + to_string(stored.tensor.shape));
     }
     const QuantGroup& group = group_of(module, stored);
@@ -76,8 +78,7 @@ class Absorber {
       contradiction(stored, module, "module is quantized", "float, as \"ignore\" lists it", "I8");
     }
     for (const std::string_view target :
-         {std::string_view(module),
-          std::string_view(is_embedding(module) ? "Embedding" : "Linear")}) {
+         {std::string_view(module), module_class(module, stored.tensor)}) {
       for (const QuantGroup& group : scheme_.groups) {
         if (group.targets.contains(target)) return group;
       }
@@ -87,8 +88,12 @@ class Absorber {
 
   QuantParams weight_params(const std::string& module, const QuantGroup& group,
                             const StoredTensor& weight, const StoredTensor& scale) {
-    const bool by_channel = group.weights == Granularity::kChannel;
-    const std::int64_t count = by_channel ? weight.tensor.shape[0] : 1;
+    const std::int64_t count = scale_count(weight.tensor, group.weights);
+    const std::int64_t columns = weight.tensor.size() / std::max<std::int64_t>(count, 1);
+    if (group.weights == Granularity::kInputChannel && columns != group.group_size) {
+      contradiction(weight, module, "groups of weights are not its input channels",
+                    std::to_string(columns), std::to_string(group.group_size));
+    }
     const std::string scale_name = module + std::string(kScale);
     QuantParams params{.storage = DType::kI8, .granularity = group.weights};
     params.scale = scales(scale, scale_name, count, 0.0F);
@@ -125,7 +130,7 @@ class Absorber {
     return params;
   }
 
-  // `count` finite scales of at least `least`, from [count, 1] or [count].
+  // `count` finite scales of at least `least`, from [count, 1], [count] or, of groups, [out, in].
   static std::vector<float> scales(const StoredTensor& stored, const std::string& scale_name,
                                    std::int64_t count, float least) {
     const Shape& shape = stored.tensor.shape;
@@ -133,8 +138,7 @@ class Absorber {
       contradiction(stored, scale_name, "scales of the wrong type", "F32, F16 or BF16",
                     std::string(name(stored.tensor.dtype)));
     }
-    const bool column = shape.size() == 2 && shape[1] == 1;
-    if (shape.size() > (column ? 2U : 1U) || stored.tensor.size() != count) {
+    if (shape.size() > 2 || stored.tensor.size() != count) {
       contradiction(stored, scale_name, "wrong shape of scales", to_string({count, 1}),
                     to_string(shape));
     }
@@ -167,8 +171,23 @@ class Absorber {
 
 }  // namespace
 
-bool is_embedding(std::string_view module) {
-  return module.substr(module.rfind('.') + 1).find("embed") != std::string_view::npos;
+std::string_view module_class(std::string_view module, const Tensor& weight) {
+  if (weight.shape.size() == 4) return "Conv2d";
+  const std::string_view last = module.substr(module.rfind('.') + 1);
+  return last.find("embed") != std::string_view::npos ? "Embedding" : "Linear";
+}
+
+std::int64_t scale_count(const Tensor& weight, Granularity granularity) {
+  switch (granularity) {
+    case Granularity::kChannel:
+      return weight.shape.at(0);
+    case Granularity::kInputChannel:
+      return weight.shape.at(0) * weight.shape.at(1);
+    case Granularity::kTensor:
+    case Granularity::kToken:
+      break;
+  }
+  return 1;
 }
 
 void absorb_quantization(Checkpoint& checkpoint) {
@@ -185,14 +204,8 @@ void absorb_private_config(Checkpoint& checkpoint, const Config& private_config)
   if (!private_config.has("output_activations")) return;
   const Config outputs = private_config.object("output_activations");
   for (const auto& [module, text] : outputs.items()) {
-    const auto found = checkpoint.activations.find(module);
-    if (found == checkpoint.activations.end()) {
-      throw LoadError({.problem = "output scale of a module that is not quantized",
-                       .file = private_config.file(),
-                       .name = module});
-    }
     const Config params = Config::parse(text, private_config.file() + ": " + module);
-    found->second.output = QuantParams{
+    checkpoint.activations[module].output = QuantParams{
         .storage = DType::kU8,
         .granularity = Granularity::kTensor,
         .scale = {static_cast<float>(params.real("scale", kSmallest, kLargest))},

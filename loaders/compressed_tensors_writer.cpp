@@ -23,9 +23,10 @@ enum class InputScheme { kNone, kDynamic, kStatic };
 
 // Modules that share a config group.
 struct GroupKey {
-  bool embedding;
+  std::string_view module_class;
   InputScheme input;
   Granularity weights;
+  std::int64_t group_size;  // of kInputChannel
   auto operator<=>(const GroupKey&) const = default;
 };
 using Groups = std::map<GroupKey, std::vector<std::string>>;
@@ -45,17 +46,23 @@ Groups collect_groups(const Checkpoint& checkpoint) {
   for (const auto& [name, stored] : checkpoint.tensors) {
     if (!stored.quant) continue;
     const std::string module = module_of(name);
-    groups[{is_embedding(module), input_scheme(checkpoint, module), stored.quant->granularity}]
+    const Granularity weights = stored.quant->granularity;
+    const std::int64_t group_size = weights == Granularity::kInputChannel
+                                        ? stored.tensor.size() / scale_count(stored.tensor, weights)
+                                        : 0;
+    groups[{module_class(module, stored.tensor), input_scheme(checkpoint, module), weights,
+            group_size}]
         .push_back(module);
   }
   return groups;
 }
 
-Value arguments(bool symmetric, std::string_view strategy, bool dynamic) {
+Value arguments(bool symmetric, std::string_view strategy, bool dynamic,
+                std::int64_t group_size = 0) {
   return {Object{{"num_bits", number(8)},
                  {"type", text("int")},
                  {"symmetric", {symmetric}},
-                 {"group_size", {Null{}}},
+                 {"group_size", group_size > 0 ? number(group_size) : Value{Null{}}},
                  {"strategy", text(strategy)},
                  {"dynamic", {dynamic}}}};
 }
@@ -78,25 +85,29 @@ Array render_targets(const GroupKey& key, const Groups& groups) {
   std::size_t largest = 0;
   const GroupKey* owner = nullptr;
   for (const auto& [other, modules] : groups) {
-    if (other.embedding == key.embedding && modules.size() > largest) {
+    if (other.module_class == key.module_class && modules.size() > largest) {
       largest = modules.size();
       owner = &other;
     }
   }
-  if (*owner == key) return {text(key.embedding ? "Embedding" : "Linear")};
+  if (*owner == key) return {text(key.module_class)};
   Array targets;
   for (const std::string& module : groups.at(key)) targets.push_back(text(module));
   return targets;
 }
 
+std::string_view strategy(Granularity weights) {
+  if (weights == Granularity::kInputChannel) return "group";
+  return weights == Granularity::kChannel ? "channel" : "tensor";
+}
+
 Value render_groups(const Groups& groups) {
   Object out;
   for (const auto& [key, modules] : groups) {
-    const bool by_channel = key.weights == Granularity::kChannel;
     out.emplace_back(
         "group_" + std::to_string(out.size()),
         Value{Object{{"targets", {render_targets(key, groups)}},
-                     {"weights", arguments(true, by_channel ? "channel" : "tensor", false)},
+                     {"weights", arguments(true, strategy(key.weights), false, key.group_size)},
                      {"input_activations", render_input(key.input)},
                      {"output_activations", {Null{}}},
                      {"format", text("int-quantized")}}});
@@ -108,7 +119,8 @@ Value render_groups(const Groups& groups) {
 Value render_ignored(const Checkpoint& checkpoint) {
   Array ignored;
   for (const auto& [name, stored] : checkpoint.tensors) {
-    if (!stored.quant && stored.tensor.shape.size() == 2 && name.ends_with(kWeight)) {
+    const std::size_t rank = stored.tensor.shape.size();
+    if (!stored.quant && (rank == 2 || rank == 4) && name.ends_with(kWeight)) {
       ignored.push_back(text(module_of(name)));
     }
   }
@@ -122,15 +134,15 @@ Value render_ignored(const Checkpoint& checkpoint) {
 void check_weight(const std::string& name, const StoredTensor& stored) {
   const QuantParams& quant = *stored.quant;
   if (!name.ends_with(kWeight) || stored.tensor.dtype != DType::kI8 ||
-      stored.tensor.shape.size() != 2 || quant.storage != DType::kI8 || quant.dynamic) {
+      (stored.tensor.shape.size() != 2 && stored.tensor.shape.size() != 4) ||
+      quant.storage != DType::kI8 || quant.dynamic) {
     refuse(name, "quantized tensor that compressed-tensors cannot express",
-           "I8 X.weight [out, in]");
+           "I8 X.weight [out, in] or [out, in, height, width]");
   }
   for (const std::int32_t zero : quant.zero_point) {
     if (zero != 0) refuse(name, "asymmetric weights are not supported", "zero points of 0");
   }
-  const std::int64_t scales =
-      quant.granularity == Granularity::kChannel ? stored.tensor.shape[0] : 1;
+  const std::int64_t scales = scale_count(stored.tensor, quant.granularity);
   if (quant.granularity == Granularity::kToken ||
       static_cast<std::int64_t>(quant.scale.size()) != scales) {
     refuse(name, "wrong number of weight scales", std::to_string(scales));
@@ -182,14 +194,18 @@ TensorMap render_tensors(const Checkpoint& checkpoint) {
     }
     check_weight(name, stored);
     const auto scales = static_cast<std::int64_t>(stored.quant->scale.size());
-    const Shape shape =
-        stored.quant->granularity == Granularity::kChannel ? Shape{scales, 1} : Shape{1};
+    Shape shape = {1};
+    if (stored.quant->granularity == Granularity::kChannel) shape = {scales, 1};
+    if (stored.quant->granularity == Granularity::kInputChannel) {
+      shape = {stored.tensor.shape[0], stored.tensor.shape[1]};
+    }
     out[name] = stored.tensor;
     out[name + "_scale"] = make_tensor<float>(shape, stored.quant->scale);
   }
   for (const auto& [module, activation] : checkpoint.activations) {
+    if (!activation.input) continue;  // outputs are in the private companion file
     const auto weight = checkpoint.tensors.find(module + std::string(kWeight));
-    if (weight == checkpoint.tensors.end() || !weight->second.quant || !activation.input) {
+    if (weight == checkpoint.tensors.end() || !weight->second.quant) {
       refuse(module, "activation scheme of a module without quantized weight", "");
     }
     render_input_params(module, *activation.input, out);

@@ -1,7 +1,8 @@
-// Hugging Face directory to Checkpoint.
+// Hugging Face, timm or torchvision directory, or a bare state dict, to Checkpoint.
 #include <qe/error.h>
 #include <qe/load.h>
 
+#include "engine/models/recognize.h"
 #include "loaders/compressed_tensors.h"
 #include "loaders/file.h"
 #include "loaders/model_files.h"
@@ -24,7 +25,8 @@ void require_directory(const fs::path& directory) {
   if (!fs::is_directory(status)) {
     throw LoadError({.problem = "not a directory",
                      .file = directory.string(),
-                     .expected = "a directory with config.json and model.safetensors"});
+                     .expected = "a directory with config.json and model.safetensors, or a "
+                                 ".safetensors file of torchvision"});
   }
 }
 
@@ -47,28 +49,44 @@ void check_shard(const TensorMap& tensors, const std::set<std::string>& expected
   }
 }
 
+void add_tensors(const fs::path& file, SafetensorsFile&& from, Checkpoint& checkpoint) {
+  for (auto& [name, tensor] : from.tensors) {
+    checkpoint.tensors.emplace(
+        name, StoredTensor{.tensor = std::move(tensor), .quant = {}, .file = file.string()});
+  }
+}
+
 void load_weights(const fs::path& directory, bool use_mmap, Checkpoint& checkpoint) {
   const WeightFiles files = find_weight_files(directory);
   for (const auto& [shard, expected] : files.shards) {
     const fs::path path = require_file(directory, shard);
     SafetensorsFile file = read_safetensors(path, use_mmap);
     if (files.index) check_shard(file.tensors, expected, path);
-    for (auto& [name, tensor] : file.tensors) {
-      checkpoint.tensors.emplace(
-          name, StoredTensor{.tensor = std::move(tensor), .quant = {}, .file = path.string()});
-    }
+    add_tensors(path, std::move(file), checkpoint);
   }
 }
 
-Checkpoint load(const fs::path& directory, const LoadOptions& options) {
-  require_directory(directory);
-  Checkpoint checkpoint{.config = read_config_file(require_file(directory, "config.json")),
-                        .source = directory.string(),
-                        .tensors = {},
-                        .activations = {}};
-  load_weights(directory, options.use_mmap, checkpoint);
+Checkpoint load_state_dict(const fs::path& file, bool use_mmap) {
+  Checkpoint checkpoint{.config = Config::parse("{}", file.string()), .source = file.string()};
+  add_tensors(file, read_safetensors(file, use_mmap), checkpoint);
+  checkpoint.config = recognize_architecture(checkpoint.tensors, checkpoint.source);
+  return checkpoint;
+}
+
+Checkpoint load(const fs::path& path, const LoadOptions& options) {
+  if (is_state_dict(path)) return load_state_dict(path, options.use_mmap);
+  require_directory(path);
+  if (!find_in_directory(path, kConfigFile)) {
+    if (const auto file = find_state_dict(path)) return load_state_dict(*file, options.use_mmap);
+  }
+  Checkpoint checkpoint{.config = read_config_file(require_file(path, kConfigFile)),
+                        .source = path.string()};
+  if (const auto file = find_in_directory(path, "preprocessor_config.json")) {
+    checkpoint.preprocessor = read_config_file(*file);
+  }
+  load_weights(path, options.use_mmap, checkpoint);
   absorb_quantization(checkpoint);
-  if (const auto file = find_in_directory(directory, kPrivateConfigFile)) {
+  if (const auto file = find_in_directory(path, kPrivateConfigFile)) {
     absorb_private_config(checkpoint, read_config_file(*file));
   }
   return checkpoint;
@@ -82,8 +100,8 @@ std::optional<TextFile> read_optional(const fs::path& directory, std::string_vie
 
 }  // namespace
 
-Checkpoint load_checkpoint(const fs::path& directory, const LoadOptions& options) {
-  return with_typed_errors(directory, [&] { return load(directory, options); });
+Checkpoint load_checkpoint(const fs::path& path, const LoadOptions& options) {
+  return with_typed_errors(path, [&] { return load(path, options); });
 }
 
 DirectoryTexts read_directory_texts(const fs::path& directory) {

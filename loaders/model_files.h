@@ -17,6 +17,8 @@ namespace qe {
 // config.json, qe_config.json and the shard index may not be larger.
 inline constexpr std::size_t kMaxJsonBytes = std::size_t{16} << 20;
 
+inline constexpr const char* kConfigFile = "config.json";
+
 // Path of a file that must exist. Throws LoadError, also for what find_in_directory refuses.
 std::filesystem::path require_file(const std::filesystem::path& directory, std::string_view name);
 
@@ -34,7 +36,14 @@ struct WeightFiles {
 // is missing or outside the directory.
 WeightFiles find_weight_files(const std::filesystem::path& directory);
 
+// Whether `path` is a *.safetensors file.
+bool is_state_dict(const std::filesystem::path& path);
+
+// The one *.safetensors file of a directory; nothing if there is none or several. Throws as
+// require_file.
+std::optional<std::filesystem::path> find_state_dict(const std::filesystem::path& directory);
+
 // Names of the tokenizer's files that exist.
-std::vector<std::string> find_tokenizer_files(const std::filesystem::path& directory);
+std::vector<std::string> find_companion_files(const std::filesystem::path& directory);
 
 }  // namespace qe

@@ -52,15 +52,10 @@ void check_keys(const Config& config, const std::string& where, const std::vecto
 // Keys that only steer how scales were found.
 const std::vector<KeyRule>& calibration_rules() {
   static const std::vector<KeyRule> rules = {
-      {"num_bits", false, {"8"}},
-      {"type", false, {"\"int\""}},
-      {"group_size", false, {"-1"}},
-      {"block_structure"},
-      {"actorder", false, {"false", "\"weight\"", "\"static\""}},
-      {"scale_dtype", true},
-      {"zp_dtype", true},
-      {"observer", true},
-      {"observer_kwargs", true}};
+      {"num_bits", false, {"8"}}, {"type", false, {"\"int\""}},
+      {"block_structure"},        {"actorder", false, {"false", "\"weight\"", "\"static\""}},
+      {"scale_dtype", true},      {"zp_dtype", true},
+      {"observer", true},         {"observer_kwargs", true}};
   return rules;
 }
 
@@ -70,12 +65,21 @@ std::vector<KeyRule> with_calibration_rules(std::initializer_list<KeyRule> rules
   return all;
 }
 
-Granularity parse_weights(const Config& args, const std::string& where) {
-  check_keys(args, where,
-             with_calibration_rules({{"symmetric", false, {"true"}},
-                                     {"strategy", false, {"\"channel\"", "\"tensor\""}},
-                                     {"dynamic", false, {"false"}}}));
-  return args.string("strategy") == "channel" ? Granularity::kChannel : Granularity::kTensor;
+void parse_weights(const Config& args, const std::string& where, QuantGroup& out) {
+  check_keys(
+      args, where,
+      with_calibration_rules({{"symmetric", false, {"true"}},
+                              {"strategy", false, {"\"channel\"", "\"tensor\"", "\"group\""}},
+                              {"group_size", true},
+                              {"dynamic", false, {"false"}}}));
+  const std::string strategy = args.string("strategy");
+  if (strategy == "group") {
+    out.weights = Granularity::kInputChannel;
+    out.group_size = args.integer("group_size", 1, 1 << 16);
+    return;
+  }
+  args.integer_or("group_size", -1, -1, -1);
+  out.weights = strategy == "channel" ? Granularity::kChannel : Granularity::kTensor;
 }
 
 QuantParams parse_input(const Config& args, const std::string& where) {
@@ -83,12 +87,14 @@ QuantParams parse_input(const Config& args, const std::string& where) {
   if (dynamic) {
     check_keys(args, where,
                with_calibration_rules({{"symmetric", false, {"true"}},
+                                       {"group_size", false, {"-1"}},
                                        {"strategy", false, {"\"token\""}},
                                        {"dynamic", true}}));
     return {.storage = DType::kU8, .granularity = Granularity::kToken, .dynamic = true};
   }
   check_keys(args, where,
              with_calibration_rules({{"symmetric", false, {"true", "false"}},
+                                     {"group_size", false, {"-1"}},
                                      {"strategy", false, {"\"tensor\""}},
                                      {"dynamic", true}}));
   return {.storage = DType::kU8, .granularity = Granularity::kTensor};
@@ -102,10 +108,8 @@ QuantGroup parse_group(const Config& group, const std::string& name) {
               {"input_activations", true},
               {"output_activations"},
               {"format", false, {"\"int-quantized\""}}});
-  QuantGroup out{.name = name,
-                 .targets = {},
-                 .weights = parse_weights(group.object("weights"), where + "weights."),
-                 .input = std::nullopt};
+  QuantGroup out{.name = name, .targets = {}, .weights = Granularity::kTensor, .input = {}};
+  parse_weights(group.object("weights"), where + "weights.", out);
   for (std::string& target : group.strings("targets")) {
     if (target.starts_with("re:")) {
       unsupported(group, where + "targets", "module names or classes", target);

@@ -14,7 +14,8 @@ namespace qe {
 struct QuantGroup {
   std::string name;
   std::set<std::string, std::less<>> targets;
-  Granularity weights;               // kChannel or kTensor
+  Granularity weights;               // kChannel, kTensor, or kInputChannel (strategy "group")
+  std::int64_t group_size = 0;       // of strategy "group": weights of one input channel
   std::optional<QuantParams> input;  // static: still without scale
 };
 

@@ -1,4 +1,5 @@
-// Synthetic BERT and DistilBERT classifiers as Hugging Face directories.
+// Synthetic BERT and DistilBERT classifiers as Hugging Face directories, image classifiers as
+// timm's.
 #include <qe/synthetic.h>
 
 #include <algorithm>
@@ -10,9 +11,11 @@
 #include <qe/error.h>
 
 #include "engine/types/json_tree.h"
+#include "loaders/model_files.h"
 #include "loaders/output_file.h"
 #include "loaders/safetensors.h"
 #include "loaders/staged_directory.h"
+#include "loaders/synthetic_images.h"
 #include "loaders/synthetic_weights.h"
 #include "loaders/typed_errors.h"
 
@@ -27,6 +30,8 @@ using json::Object;
 using json::text;
 
 constexpr float kDeviation = 0.02F;
+constexpr int kTextLabels = 2;
+constexpr int kImageLabels = 1000;
 constexpr std::array<std::string_view, 5> kSpecialTokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
                                                             "[MASK]"};
 
@@ -46,24 +51,21 @@ constexpr std::array kPresets = {
 };
 
 struct Spec {
-  Preset preset;
+  std::string name;
   std::uint64_t seed = 0;
 };
 
 Spec parse_spec(std::string_view spec_text) {
-  const std::string_view name = spec_text.substr(0, spec_text.find(':'));
-  const auto preset = std::find_if(kPresets.begin(), kPresets.end(),
-                                   [&](const Preset& p) { return p.name == name; });
-  if (preset == kPresets.end()) {
+  const std::string name(spec_text.substr(0, spec_text.find(':')));
+  const std::vector<std::string> names = synthetic_models();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
     std::string known;
-    for (const Preset& p : kPresets) {
-      known.append(known.empty() ? "" : ", ").append(p.name);
-    }
+    for (const std::string& n : names) known.append(known.empty() ? "" : ", ").append(n);
     throw UsageError({.problem = "unknown synthetic model",
                       .name = std::string(spec_text),
                       .expected = "one of " + known + ", with an optional :seed"});
   }
-  Spec spec{.preset = *preset};
+  Spec spec{.name = name};
   if (name.size() == spec_text.size()) return spec;
   const std::string_view seed = spec_text.substr(name.size() + 1);
   const auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), spec.seed);
@@ -246,23 +248,48 @@ void write_json(const fs::path& file, Object object) {
   write_text_file(file, json::dump({std::move(object)}, 2) + "\n");
 }
 
-void write(std::string_view spec, const fs::path& directory, const SyntheticOptions& options) {
-  const auto [preset, seed] = parse_spec(spec);
-  if (options.labels < 2) {
-    throw UsageError({.problem = "too few labels",
-                      .expected = "at least 2",
-                      .actual = std::to_string(options.labels)});
-  }
+int checked_labels(const SyntheticOptions& options, int fallback) {
+  const int labels = options.labels.value_or(fallback);
+  if (labels >= 2) return labels;
+  throw UsageError(
+      {.problem = "too few labels", .expected = "at least 2", .actual = std::to_string(labels)});
+}
+
+void write_text_model(const Preset& preset, std::uint64_t seed, const fs::path& directory,
+                      const SyntheticOptions& options) {
+  const int labels = checked_labels(options, kTextLabels);
   const std::string vocab = options.vocab ? *options.vocab : generate_vocab(preset.vocab);
   const std::int64_t tokens = count_tokens(vocab);
   StagedDirectory staged(directory, options.force);
-  write_json(staged.path() / "config.json", make_config(preset, tokens, options.labels));
+  write_json(staged.path() / "config.json", make_config(preset, tokens, labels));
   write_json(staged.path() / "tokenizer_config.json", make_tokenizer_config(preset));
   write_text_file(staged.path() / "vocab.txt", vocab);
   WeightMaker maker(seed);
-  (preset.distil ? make_distilbert : make_bert)(preset, tokens, options.labels, maker);
+  (preset.distil ? make_distilbert : make_bert)(preset, tokens, labels, maker);
   write_safetensors(staged.path() / "model.safetensors", maker.tensors(), {{"format", "pt"}});
   staged.commit();
+}
+
+void write_image_model(const Spec& spec, const fs::path& directory,
+                       const SyntheticOptions& options) {
+  const int labels = checked_labels(options, kImageLabels);
+  if (options.vocab) {
+    throw UsageError({.problem = "an image model has no vocabulary", .name = spec.name});
+  }
+  StagedDirectory staged(directory, options.force);
+  const fs::path file = staged.path() / "config.json";
+  write_json(file, synthetic_image_config(spec.name, labels));
+  write_safetensors(staged.path() / "model.safetensors",
+                    random_image_weights(read_config_file(file), spec.seed), {{"format", "pt"}});
+  staged.commit();
+}
+
+void write(std::string_view spec_text, const fs::path& directory, const SyntheticOptions& options) {
+  const Spec spec = parse_spec(spec_text);
+  for (const Preset& preset : kPresets) {
+    if (preset.name == spec.name) return write_text_model(preset, spec.seed, directory, options);
+  }
+  write_image_model(spec, directory, options);
 }
 
 }  // namespace
@@ -270,6 +297,7 @@ void write(std::string_view spec, const fs::path& directory, const SyntheticOpti
 std::vector<std::string> synthetic_models() {
   std::vector<std::string> names;
   for (const Preset& preset : kPresets) names.emplace_back(preset.name);
+  for (std::string& name : synthetic_image_models()) names.push_back(std::move(name));
   return names;
 }
 

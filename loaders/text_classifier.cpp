@@ -15,17 +15,6 @@ namespace {
 
 constexpr int kDefaultTokens = 1024;
 
-Tokenizer load_tokenizer(const std::filesystem::path& directory) {
-  const DirectoryTexts texts = read_directory_texts(directory);
-  const auto view = [](const std::optional<TextFile>& file) {
-    return file ? std::optional<std::string_view>(file->text) : std::nullopt;
-  };
-  return Tokenizer::load({.vocab_txt = view(texts.vocab),
-                          .tokenizer_json = view(texts.tokenizer),
-                          .tokenizer_config_json = view(texts.tokenizer_config),
-                          .directory = directory.string()});
-}
-
 void check_vocabulary(const Tokenizer& tokenizer, const Model& model,
                       const std::filesystem::path& directory) {
   if (tokenizer.vocab_size() == model.vocab_size) return;

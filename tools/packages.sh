@@ -4,6 +4,7 @@
 
 readonly QE_BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config libicu-dev nlohmann-json3-dev libcli11-dev libxxhash-dev
+  libjpeg62-turbo-dev libpng-dev libwebp-dev
   libdnnl-dev ocl-icd-opencl-dev)
 # The list is for the scripts that source this file.
 # shellcheck disable=SC2034

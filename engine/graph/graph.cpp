@@ -35,6 +35,9 @@ std::string describe_quant(const QuantParams& quant) {
     case Granularity::kChannel:
       text = " per channel";
       break;
+    case Granularity::kInputChannel:
+      text = " per output and input channel";
+      break;
     case Granularity::kToken:
       text = " per token";
       break;
@@ -49,6 +52,44 @@ std::string describe(const Value& value) {
   return text;
 }
 
+std::string fused(ActivationKind activation) {
+  return activation == ActivationKind::kNone ? "" : "+" + std::string(name(activation));
+}
+
+std::string describe(const Padding& p) {
+  if (p.top + p.left + p.bottom + p.right == 0) return "";
+  std::string text = " padding ";
+  for (const int side : {p.top, p.left, p.bottom, p.right}) text += std::to_string(side) + ",";
+  text.pop_back();
+  return text;
+}
+
+std::string unless_one(const char* what, int value) {
+  return value == 1 ? "" : std::string(" ") + what + " " + std::to_string(value);
+}
+
+// What an op does beyond its name, where it differs from the plain case.
+std::string attributes(const Op& op) {
+  return std::visit(
+      Overloaded{
+          [](const LinearOp& o) { return fused(o.activation); },
+          [](const ActivationOp& o) { return " " + std::string(name(o.kind)); },
+          [](const ConvOp& o) {
+            return fused(o.activation) + unless_one("stride", o.stride) +
+                   unless_one("dilation", o.dilation) + unless_one("groups", o.groups) +
+                   describe(o.padding);
+          },
+          [](const MaxPoolOp& o) {
+            return " " + std::to_string(o.kernel) + unless_one("stride", o.stride) +
+                   describe(o.padding);
+          },
+          [](const PadChannelsOp& o) { return unless_one("stride", o.stride); },
+          [](const ImageOp& o) { return (o.bytes ? " bytes" : "") + describe(o.border); },
+          [](const auto&) { return std::string(); },
+      },
+      op);
+}
+
 }  // namespace
 
 std::string_view op_name(const Op& op) {
@@ -61,6 +102,15 @@ std::string_view op_name(const Op& op) {
                         [](const AttentionOp&) { return "attention"; },
                         [](const SelectFirstOp&) { return "select_first"; },
                         [](const QuantizeOp&) { return "quantize"; },
+                        [](const ImageOp&) { return "image"; },
+                        [](const ConvOp&) { return "conv"; },
+                        [](const BatchNormOp&) { return "batch_norm"; },
+                        [](const MaxPoolOp&) { return "max_pool"; },
+                        [](const GlobalAveragePoolOp&) { return "global_average_pool"; },
+                        [](const ConcatOp&) { return "concat"; },
+                        [](const ScaleChannelsOp&) { return "scale_channels"; },
+                        [](const PadChannelsOp&) { return "pad_channels"; },
+                        [](const PatchTokensOp&) { return "patch_tokens"; },
                     },
                     op);
 }
@@ -71,12 +121,18 @@ std::string_view name(ActivationKind kind) {
       return "none";
     case ActivationKind::kRelu:
       return "relu";
+    case ActivationKind::kRelu6:
+      return "relu6";
     case ActivationKind::kGeluErf:
       return "gelu_erf";
     case ActivationKind::kGeluTanh:
       return "gelu_tanh";
     case ActivationKind::kTanh:
       return "tanh";
+    case ActivationKind::kSilu:
+      return "silu";
+    case ActivationKind::kSigmoid:
+      return "sigmoid";
   }
   return "unknown";
 }
@@ -107,13 +163,7 @@ Value& Graph::value(ValueId id) { return const_cast<Value&>(std::as_const(*this)
 std::string dump(const Graph& graph) {
   std::string text;
   for (const Node& node : graph.nodes) {
-    text += node.name + " = " + std::string(op_name(node.op));
-    if (const auto* linear = std::get_if<LinearOp>(&node.op);
-        linear != nullptr && linear->activation != ActivationKind::kNone) {
-      text += "+" + std::string(name(linear->activation));
-    } else if (const auto* act = std::get_if<ActivationOp>(&node.op)) {
-      text += " " + std::string(name(act->kind));
-    }
+    text += node.name + " = " + std::string(op_name(node.op)) + attributes(node.op);
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) text += "\n    <- " + describe(graph.value(id));
     }

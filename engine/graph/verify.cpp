@@ -1,5 +1,6 @@
 // Type-checks a graph: ids and order, shapes, element types and annotations of every node. Builders
 // and passes are checked with it after each step, so a fault is named where it was made.
+#include <algorithm>
 #include <unordered_set>
 
 #include <qe/error.h>
@@ -89,6 +90,132 @@ class Verifier {
       if (id != kNoValue) same_shape(in(0), graph_.value(id));
     }
     if (node_->outputs.size() == 2) quantized(out(1));
+  }
+  void map(const Value& v) const {
+    require(
+        is_map(v) && v.shape[0] == kSequences && v.shape[1] > 0 && v.shape[2] > 0 && v.shape[3] > 0,
+        "not a feature map", "[sequences, height, width, channels]",
+        v.name + " " + to_string(v.shape));
+  }
+  void output_shape(const Shape& expected) const {
+    require(out().shape == expected, "wrong output shape", to_string(expected),
+            to_string(out().shape));
+  }
+  // Windows of `kernel` pixels along one side; ONNX's formula without rounding up.
+  std::int64_t windows(std::int64_t size, int before, int after, std::int64_t kernel, int stride,
+                       int dilation) const {
+    require(stride >= 1 && dilation >= 1 && before >= 0 && after >= 0,
+            "stride, dilation or padding out of range", "stride >= 1, dilation >= 1, padding >= 0",
+            std::to_string(stride) + ", " + std::to_string(dilation) + ", " +
+                std::to_string(std::min(before, after)));
+    const std::int64_t room = size + before + after - dilation * (kernel - 1) - 1;
+    require(room >= 0, "the kernel is larger than its padded input", std::to_string(kernel),
+            std::to_string(size));
+    return room / stride + 1;
+  }
+  void channels(std::size_t i, std::int64_t count) const {
+    require(element_count(in(i).shape) == count && !in(i).constant.empty(), "wrong shape",
+            std::to_string(count) + " elements", in(i).name + " " + to_string(in(i).shape));
+  }
+
+  void check(const ImageOp& op) const {
+    arity(0, 0, 1);
+    map(out());
+    require(out().shape[3] == (op.bytes ? 4 : 3), "an image has three channels",
+            op.bytes ? "4 bytes a pixel" : "3", std::to_string(out().shape[3]));
+    for (const float std : op.std) {
+      require(std > 0, "deviation must be positive", "> 0", std::to_string(std));
+    }
+    if (op.bytes) quantized(out());
+  }
+  void check(const ConvOp& op) const {
+    arity(2, 4, 1);
+    map(in(0));
+    const Value& weight = in(1);
+    require(weight.shape.size() == 4, "weight has the wrong shape",
+            "[out, in / groups, height, width]", weight.name + " " + to_string(weight.shape));
+    const std::int64_t in_channels = in(0).shape[3];
+    const std::int64_t out_channels = weight.shape[0];
+    require(op.groups >= 1 && in_channels % op.groups == 0 && out_channels % op.groups == 0,
+            "groups must divide the channels",
+            "a divisor of " + std::to_string(in_channels) + " and " + std::to_string(out_channels),
+            std::to_string(op.groups));
+    // The four-byte pixels of the first layer carry three channels.
+    const bool pixels = in(0).dtype == DType::kU8 && in_channels == 4 && weight.shape[1] == 3;
+    require(weight.shape[1] == in_channels / op.groups || pixels, "weight has the wrong shape",
+            std::to_string(in_channels / op.groups) + " input channels", to_string(weight.shape));
+    output_shape({kSequences,
+                  windows(in(0).shape[1], op.padding.top, op.padding.bottom, weight.shape[2],
+                          op.stride, op.dilation),
+                  windows(in(0).shape[2], op.padding.left, op.padding.right, weight.shape[3],
+                          op.stride, op.dilation),
+                  out_channels});
+    if (has(2)) channels(2, out_channels);
+    if (has(3)) same_shape(in(3), out());
+    if (in(0).dtype == DType::kU8) {
+      quantized(in(0));
+      require(weight.quant.has_value(), "quantized input with a float weight", "", weight.name);
+      if (has(3)) quantized(in(3));
+    }
+  }
+  void check(const BatchNormOp& op) const {
+    arity(5, 5, 1);
+    map(in(0));
+    same_shape(in(0), out());
+    require(op.epsilon > 0, "epsilon must be positive", "> 0", std::to_string(op.epsilon));
+    for (std::size_t i = 1; i < 5; ++i) channels(i, in(0).shape[3]);
+  }
+  void check(const MaxPoolOp& op) const {
+    arity(1, 1, 1);
+    map(in(0));
+    const Padding& p = op.padding;
+    // Every window holds a pixel of the image.
+    require(op.kernel >= 1 && std::max({p.top, p.left, p.bottom, p.right}) < op.kernel,
+            "padding must be smaller than the window", std::to_string(op.kernel), "");
+    output_shape({kSequences, windows(in(0).shape[1], p.top, p.bottom, op.kernel, op.stride, 1),
+                  windows(in(0).shape[2], p.left, p.right, op.kernel, op.stride, 1),
+                  in(0).shape[3]});
+  }
+  void check(const GlobalAveragePoolOp&) const {
+    arity(1, 1, 1);
+    map(in(0));
+    output_shape({kSequences, in(0).shape[3]});
+  }
+  void check(const ConcatOp&) const {
+    arity(2, 16, 1);
+    Shape expected = in(0).shape;
+    expected[3] = 0;
+    for (std::size_t i = 0; i < node_->inputs.size(); ++i) {
+      map(in(i));
+      require(in(i).shape[1] == expected[1] && in(i).shape[2] == expected[2], "sizes differ",
+              to_string(in(0).shape), to_string(in(i).shape));
+      expected[3] += in(i).shape[3];
+    }
+    output_shape(expected);
+  }
+  void check(const ScaleChannelsOp&) const {
+    arity(2, 2, 1);
+    map(in(0));
+    same_shape(in(0), out());
+    require(in(1).shape == (Shape{kSequences, in(0).shape[3]}), "one gate a channel",
+            std::to_string(in(0).shape[3]), to_string(in(1).shape));
+  }
+  void check(const PadChannelsOp& op) const {
+    arity(1, 1, 1);
+    map(in(0));
+    require(op.stride >= 1 && op.before >= 0 && op.after >= 0, "stride or channels out of range",
+            ">= 1, >= 0", std::to_string(op.stride));
+    output_shape({kSequences, (in(0).shape[1] + op.stride - 1) / op.stride,
+                  (in(0).shape[2] + op.stride - 1) / op.stride,
+                  op.before + in(0).shape[3] + op.after});
+  }
+  void check(const PatchTokensOp&) const {
+    arity(3, 3, 1);
+    map(in(0));
+    const std::int64_t width = in(0).shape[3];
+    output_shape({kTokens, width});
+    channels(1, width);
+    channels(2, (1 + in(0).shape[1] * in(0).shape[2]) * width);
   }
   void check(const LinearOp&) const {
     arity(2, 4, 1);

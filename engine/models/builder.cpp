@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include <qe/error.h>
 
 namespace qe {
 namespace {
+
+constexpr std::int64_t kMostLabels = 1 << 20;
 
 std::int64_t width_of(const Graph& graph, ValueId id) { return graph.value(id).shape.at(1); }
 
@@ -101,13 +104,21 @@ const StoredTensor& ModelBuilder::find(const std::string& tensor, const Shape& s
 }
 
 ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape) {
-  const StoredTensor& stored = find(tensor, shape);
+  return constant(tensor, shape, shape);
+}
+
+ValueId ModelBuilder::constant(const std::string& tensor, const Shape& shape, Shape as) {
+  const StoredTensor outlined{
+      .tensor = {.dtype = DType::kF32, .shape = shape, .bytes = {}, .owner = nullptr},
+      .quant = {},
+      .file = {}};
+  const StoredTensor& stored = checkpoint_.outline ? outlined : find(tensor, shape);
   used_.insert(tensor);
   model_.parameters += element_count(shape);
   model_.weight_bytes += static_cast<std::int64_t>(stored.tensor.bytes.size());
   Value value;
   value.name = tensor;
-  value.shape = shape;
+  value.shape = std::move(as);
   value.dtype = stored.tensor.dtype;
   value.quant = stored.quant;
   value.constant = {stored.tensor};
@@ -151,13 +162,39 @@ ValueId ModelBuilder::linear(ValueId x, const std::string& module, std::int64_t 
   const std::int64_t in_features = width_of(model_.graph, x);
   const ValueId weight = constant(module + ".weight", {out_features, in_features});
   const ValueId bias = constant(module + ".bias", {out_features});
-  const ValueId y = model_.graph.add_node(module, LinearOp{}, {x, weight, bias, kNoValue},
-                                          {model_.graph.value(x).shape[0], out_features});
+  return add_module(module, LinearOp{}, {x, weight, bias, kNoValue},
+                    {model_.graph.value(x).shape[0], out_features});
+}
+
+ValueId ModelBuilder::add_module(const std::string& module, Op op, std::vector<ValueId> inputs,
+                                 Shape shape) {
+  const ValueId x = inputs.at(0);
+  const ValueId y = model_.graph.add_node(module, op, std::move(inputs), std::move(shape));
   if (const auto it = checkpoint_.activations.find(module); it != checkpoint_.activations.end()) {
     annotate(x, it->second.input, module);
-    annotate(y, it->second.output, module);
   }
   return y;
+}
+
+// Outputs are annotated by the name of the value, which need not be a module's.
+void ModelBuilder::annotate_outputs() {
+  std::map<std::string_view, ValueId> made;
+  for (const Node& node : model_.graph.nodes) {
+    const Value& value = model_.graph.value(node.outputs[0]);
+    if (!made.emplace(value.name, node.outputs[0]).second) {
+      throw GraphError({.problem = "two values have one name", .name = value.name});
+    }
+  }
+  for (const auto& [name, activation] : checkpoint_.activations) {
+    if (!activation.output) continue;
+    const auto it = made.find(name);
+    if (it == made.end()) {
+      throw LoadError({.problem = "output scale of a value that this architecture does not have",
+                       .file = checkpoint_.source,
+                       .name = name});
+    }
+    annotate(it->second, activation.output, name);
+  }
 }
 
 ValueId ModelBuilder::activation(ValueId x, const std::string& name, ActivationKind kind) {
@@ -176,19 +213,29 @@ ValueId ModelBuilder::attention(ValueId q, ValueId k, ValueId v, const std::stri
   return model_.graph.add_node(name, op, {q, k, v}, model_.graph.value(q).shape);
 }
 
+ValueId ModelBuilder::self_attention(ValueId qkv, const std::string& name, int heads) {
+  AttentionOp op;
+  op.heads = heads;
+  op.width = width_of(model_.graph, qkv) / 3;
+  op.k_column = op.width;
+  op.v_column = 2 * op.width;
+  return model_.graph.add_node(name, op, {qkv, qkv, qkv}, {kTokens, op.width});
+}
+
 ValueId ModelBuilder::select_first(ValueId x, const std::string& name) {
   return model_.graph.add_node(name, SelectFirstOp{}, {x}, {kSequences, width_of(model_.graph, x)});
 }
 
 std::int64_t ModelBuilder::head_rows(const std::string& module) const {
+  if (checkpoint_.outline) return config().integer("num_classes", 1, kMostLabels);
   const std::string tensor = module + ".weight";
   const auto it = checkpoint_.tensors.find(tensor);
-  if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() != 2 ||
+  if (it == checkpoint_.tensors.end() || it->second.tensor.shape.size() < 2 ||
       it->second.tensor.shape[0] < 1) {
-    throw LoadError({.problem = "missing or mis-shaped classifier head",
+    throw LoadError({.problem = "missing or mis-shaped tensor",
                      .file = checkpoint_.source,
                      .name = tensor,
-                     .expected = "[labels, hidden]",
+                     .expected = "[rows, columns]",
                      .actual = it == checkpoint_.tensors.end()
                                    ? "no tensor"
                                    : to_string(it->second.tensor.shape)});
@@ -196,36 +243,50 @@ std::int64_t ModelBuilder::head_rows(const std::string& module) const {
   return it->second.tensor.shape[0];
 }
 
-std::vector<std::string> ModelBuilder::labels(std::int64_t head) const {
-  std::vector<std::string> names;
-  if (config().has("id2label")) {
-    names.resize(static_cast<std::size_t>(head));
-    std::set<std::int64_t> seen;
-    const Config table = config().object("id2label");
-    for (const auto& [key, unused] : table.items()) {
-      std::int64_t index = -1;
-      const bool digits =
-          !key.empty() && key.size() < 10 &&
-          std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-      if (digits) index = std::stoll(key);
-      if (index < 0 || index >= head || !seen.insert(index).second) {
-        throw LoadError({.problem = "labels do not match the classifier's head",
-                         .file = config().file(),
-                         .name = "id2label",
-                         .expected = "ids 0 to " + std::to_string(head - 1),
-                         .actual = key});
-      }
-      names[static_cast<std::size_t>(index)] = table.string(key);
-    }
-    if (static_cast<std::int64_t>(seen.size()) != head) {
+void ModelBuilder::require_labels(const char* key, std::int64_t count, std::int64_t head) const {
+  if (count == head) return;
+  throw LoadError({.problem = "labels do not match the classifier's head",
+                   .file = config().file(),
+                   .name = key,
+                   .expected = std::to_string(head) + " labels",
+                   .actual = std::to_string(count)});
+}
+
+// Hugging Face's table from ids to labels.
+std::vector<std::string> ModelBuilder::label_table(std::int64_t head) const {
+  std::vector<std::string> names(static_cast<std::size_t>(head));
+  std::set<std::int64_t> seen;
+  const Config table = config().object("id2label");
+  for (const auto& [key, unused] : table.items()) {
+    std::int64_t index = -1;
+    const bool digits =
+        !key.empty() && key.size() < 10 &&
+        std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (digits) index = std::stoll(key);
+    if (index < 0 || index >= head || !seen.insert(index).second) {
       throw LoadError({.problem = "labels do not match the classifier's head",
                        .file = config().file(),
                        .name = "id2label",
-                       .expected = std::to_string(head) + " labels",
-                       .actual = std::to_string(seen.size())});
+                       .expected = "ids 0 to " + std::to_string(head - 1),
+                       .actual = key});
     }
+    names[static_cast<std::size_t>(index)] = table.string(key);
+  }
+  require_labels("id2label", static_cast<std::int64_t>(seen.size()), head);
+  return names;
+}
+
+std::vector<std::string> ModelBuilder::labels(std::int64_t head) const {
+  if (config().has("num_classes")) {
+    require_labels("num_classes", config().integer("num_classes", 1, kMostLabels), head);
+  }
+  if (config().has("id2label")) return label_table(head);
+  if (config().has("label_names")) {  // timm
+    std::vector<std::string> names = config().strings("label_names");
+    require_labels("label_names", static_cast<std::int64_t>(names.size()), head);
     return names;
   }
+  std::vector<std::string> names;
   for (std::int64_t i = 0; i < head; ++i) names.push_back("LABEL_" + std::to_string(i));
   return names;
 }
@@ -249,6 +310,7 @@ Model ModelBuilder::finish(ValueId logits) {
                        .name = tensor});
     }
   }
+  annotate_outputs();
   model_.graph.output = logits;
   model_.labels = labels(width_of(model_.graph, logits));
   model_.problem = problem_type();

@@ -36,9 +36,14 @@ class ModelBuilder {
   ValueId activation(ValueId x, const std::string& name, ActivationKind kind);
   ValueId add(ValueId a, ValueId b, const std::string& name);
   ValueId attention(ValueId q, ValueId k, ValueId v, const std::string& name, int heads);
+  // The same with q, k and v side by side in one value, [tokens, 3 width].
+  ValueId self_attention(ValueId qkv, const std::string& name, int heads);
   ValueId select_first(ValueId x, const std::string& name);
 
-  // Rows of a linear module's weight: the number of labels is what the head has.
+  const Shape& shape(ValueId x) const { return model_.graph.value(x).shape; }
+
+  // Rows of a linear or 1x1 convolution's weight: the number of labels is what the head has, or in
+  // an outline what `num_classes` says.
   std::int64_t head_rows(const std::string& module) const;
 
   // Tensors of this name may be present without being used (buffers that some versions save).
@@ -48,11 +53,23 @@ class ModelBuilder {
   // exactly as declared. Throws LoadError.
   Model finish(ValueId logits);
 
+ protected:
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+  // A tensor of the checkpoint with exactly this shape. `as`: the shape the graph sees it in, with
+  // as many elements (a 1x1 convolution as a matrix).
+  ValueId constant(const std::string& tensor, const Shape& shape);
+  ValueId constant(const std::string& tensor, const Shape& shape, Shape as);
+  // A node for `module`, its input and output annotated as the checkpoint declares.
+  ValueId add_module(const std::string& module, Op op, std::vector<ValueId> inputs, Shape shape);
+  Graph& graph() { return model_.graph; }
+
  private:
   const StoredTensor& find(const std::string& tensor, const Shape& shape);
-  ValueId constant(const std::string& tensor, const Shape& shape);
   void annotate(ValueId value, const std::optional<QuantParams>& quant, const std::string& module);
+  void annotate_outputs();
   std::vector<std::string> labels(std::int64_t head) const;
+  std::vector<std::string> label_table(std::int64_t head) const;
+  void require_labels(const char* key, std::int64_t count, std::int64_t head) const;
   ProblemType problem_type() const;
 
   const Checkpoint& checkpoint_;

@@ -5,32 +5,22 @@
 #include <map>
 #include <utility>
 
+#include "engine/passes/integer_nodes.h"
 #include "engine/passes/passes.h"
 #include "engine/passes/rewrite.h"
 
 namespace qe {
 namespace {
 
-// Inputs of this node that are read as integers where annotated.
-std::vector<std::size_t> integer_inputs(const Graph& graph, const Node& node) {
-  if (std::holds_alternative<LinearOp>(node.op)) {
-    const bool quantized_weight = graph.value(node.inputs[1]).quant.has_value();
-    return quantized_weight ? std::vector<std::size_t>{0} : std::vector<std::size_t>{};
-  }
-  if (std::holds_alternative<AttentionOp>(node.op)) {
-    const bool all_static = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-      return graph.value(id).quant && !graph.value(id).quant->dynamic;
-    });
-    if (all_static) return {0, 1, 2};
-  }
-  return {};
-}
-
 // A bound just below every value of an activation function; nothing where it is of no use.
 std::optional<float> minimum_of(ActivationKind kind) {
   switch (kind) {
     case ActivationKind::kRelu:
+    case ActivationKind::kRelu6:
+    case ActivationKind::kSigmoid:
       return 0.0F;
+    case ActivationKind::kSilu:  // -0.278465
+      return -0.2785F;
     case ActivationKind::kGeluErf:   // -0.169972
     case ActivationKind::kGeluTanh:  // -0.170041
       return -0.17005F;
@@ -48,10 +38,13 @@ bool fuse_into_layer_norm(Graph& graph, Node& norm, const Node& quantize) {
   return true;
 }
 
-// Integer kernels alone store bytes, and a residual sum stays float.
+// Integer kernels alone store bytes, and a linear's residual sum stays float.
 bool stores_bytes(const Graph& graph, const Node& maker) {
   if (const auto* attention = std::get_if<AttentionOp>(&maker.op)) return attention->integer;
-  return graph.value(maker.inputs[0]).dtype == DType::kU8 && maker.inputs[3] == kNoValue;
+  if (std::holds_alternative<LinearOp>(maker.op) && maker.inputs[3] != kNoValue) return false;
+  const bool storable =
+      !byte_inputs(graph, maker).empty() && !std::holds_alternative<GlobalAveragePoolOp>(maker.op);
+  return storable && graph.value(maker.inputs[0]).dtype == DType::kU8;
 }
 
 // Static outputs need no row maximum: the epilogue stores bytes.
@@ -91,12 +84,16 @@ void bound_activations(Graph& graph) {
 }
 
 void insert_quantize(Graph& graph) {
+  const std::vector<bool> integer = integer_nodes(graph);
   std::map<ValueId, ValueId> bytes_of;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (const std::size_t input : integer_inputs(graph, graph.nodes[i])) {
-      const ValueId id = graph.nodes[i].inputs[input];
-      const Value& source = graph.value(id);
-      if (!source.quant || source.dtype == DType::kU8) continue;
+  std::vector<Node> rewritten;
+  for (std::size_t i = 0; i < integer.size(); ++i) {
+    Node node = graph.nodes[i];
+    for (const std::size_t input :
+         integer[i] ? byte_inputs(graph, node) : std::vector<std::size_t>{}) {
+      const ValueId id = node.inputs[input];
+      const Value source = graph.value(id);
+      if (source.dtype == DType::kU8) continue;
       if (!bytes_of.contains(id)) {
         Value out;
         out.name = source.name + ".u8";
@@ -105,13 +102,13 @@ void insert_quantize(Graph& graph) {
         out.quant = source.quant;
         const std::string name = out.name;
         bytes_of[id] = graph.add_value(std::move(out));
-        Node node{name, QuantizeOp{}, {id}, {bytes_of[id]}};
-        graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i), std::move(node));
-        ++i;
+        rewritten.push_back({name, QuantizeOp{}, {id}, {bytes_of[id]}});
       }
-      graph.nodes[i].inputs[input] = bytes_of[id];
+      node.inputs[input] = bytes_of[id];
     }
+    rewritten.push_back(std::move(node));
   }
+  graph.nodes = std::move(rewritten);
 }
 
 void fuse_quantize(Graph& graph) {
@@ -124,8 +121,7 @@ void fuse_quantize(Graph& graph) {
         Node& maker = graph.nodes[static_cast<std::size_t>(made)];
         if (std::holds_alternative<LayerNormOp>(maker.op) && maker.outputs.size() == 1) {
           fused = fuse_into_layer_norm(graph, maker, quantize);
-        } else if (std::holds_alternative<LinearOp>(maker.op) ||
-                   std::holds_alternative<AttentionOp>(maker.op)) {
+        } else {
           fused = fuse_into_output(graph, maker, quantize);
         }
       }

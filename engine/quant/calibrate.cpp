@@ -1,11 +1,14 @@
-// Calibration: every text runs by itself through the float model on one thread, so its activations
-// do not depend on its neighbours or on the number of threads; counts are added up afterwards.
+// Calibration: every sample runs by itself through the float model on one thread, so its
+// activations do not depend on its neighbours or on the number of threads; counts are added up
+// afterwards.
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <memory>
-#include <thread>
+#include <mutex>
 
 #include "engine/runtime/plan_impl.h"
+#include "engine/runtime/thread_pool.h"
 
 #include <qe/error.h>
 #include <qe/quantize.h>
@@ -14,14 +17,21 @@
 namespace qe {
 namespace {
 
-// Values whose range a static model needs: inputs of linears, and what attention reads.
-Calibration observed_values(const Graph& graph) {
+// Values whose range a static model needs: of text models the inputs of linears and what attention
+// reads, of image models everything.
+Calibration observed_values(const Model& model, const Graph& folded) {
   Calibration values;
-  for (const Node& node : graph.nodes) {
+  if (model.image) {
+    for (const Node& node : folded.nodes) {
+      for (const ValueId id : node.outputs) values.try_emplace(folded.value(id).name);
+    }
+    return values;
+  }
+  for (const Node& node : folded.nodes) {
     if (std::holds_alternative<LinearOp>(node.op)) {
-      values.try_emplace(graph.value(node.inputs[0]).name);
+      values.try_emplace(folded.value(node.inputs[0]).name);
     } else if (std::holds_alternative<AttentionOp>(node.op)) {
-      for (const ValueId id : node.inputs) values.try_emplace(graph.value(id).name);
+      for (const ValueId id : node.inputs) values.try_emplace(folded.value(id).name);
     }
   }
   return values;
@@ -37,11 +47,7 @@ class Worker {
     });
   }
 
-  void run(const CalibrationText& text) {
-    const std::int32_t offsets[] = {0, static_cast<std::int32_t>(text.ids.size())};
-    session_.run({.token_ids = text.ids, .type_ids = text.type_ids, .offsets = offsets});
-  }
-
+  Session& session() { return session_; }
   const Calibration& statistics() const { return statistics_; }
 
  private:
@@ -49,48 +55,92 @@ class Worker {
   Calibration statistics_;
 };
 
+class Team {
+ public:
+  Team(const Model& model, int threads, const std::function<void(std::size_t)>& progress)
+      : progress_(progress) {
+    CompileOptions options;
+    options.max_tokens = std::max(model.max_positions, 1);
+    options.max_sequences = 1;
+    options.threads = threads;
+    options.release_source = false;
+    plan_ = compile_with(model, options, calibration_passes());
+    Graph folded = model.graph;
+    for (const Pass& pass : calibration_passes()) pass.run(folded);
+    failures_.resize(static_cast<std::size_t>(threads));
+    parts_.resize(failures_.size());
+    empty_ = observed_values(model, folded);
+  }
+
+  // `take(session)` runs one more sample through the session; false where there is none left.
+  Calibration run(const std::function<bool(Session&)>& take) {
+    ThreadPool pool(static_cast<int>(parts_.size()), false);
+    pool.run([&](int thread) noexcept { work(take, static_cast<std::size_t>(thread)); });
+    for (const std::exception_ptr& failure : failures_) {
+      if (failure) std::rethrow_exception(failure);
+    }
+    Calibration merged = empty_;
+    for (const Calibration& part : parts_) {
+      for (const auto& [name, histogram] : part) merged[name].merge(histogram);
+    }
+    return merged;
+  }
+
+ private:
+  void work(const std::function<bool(Session&)>& take, std::size_t thread) noexcept {
+    try {
+      Worker worker(plan_, empty_);
+      while (!stop_ && take(worker.session())) {
+        const std::size_t done = ++done_;
+        if (thread == 0 && progress_) progress_(done);
+      }
+      parts_[thread] = worker.statistics();
+    } catch (...) {
+      failures_[thread] = std::current_exception();
+      stop_ = true;
+    }
+  }
+
+  const std::function<void(std::size_t)>& progress_;
+  std::shared_ptr<const Plan> plan_;
+  Calibration empty_;
+  std::atomic<bool> stop_{false};
+  std::atomic<std::size_t> done_{0};
+  std::vector<std::exception_ptr> failures_;
+  std::vector<Calibration> parts_;
+};
+
 }  // namespace
 
 Calibration calibrate(const Model& model, std::span<const CalibrationText> texts, int threads,
                       const std::function<void(std::size_t)>& progress) {
   if (texts.empty()) throw UsageError({.problem = "calibration needs at least one text"});
-  CompileOptions options;
-  options.max_tokens = model.max_positions;
-  options.max_sequences = 1;
-  options.threads = threads;
-  options.release_source = false;
-  const auto plan = compile_with(model, options, calibration_passes());
-  const Calibration empty = observed_values(model.graph);
-
   std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> done{0};
-  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(threads));
-  std::vector<Calibration> parts(static_cast<std::size_t>(threads));
-  const auto work = [&](std::size_t thread) {
-    try {
-      Worker worker(plan, empty);
-      for (std::size_t i = next++; i < texts.size(); i = next++) {
-        worker.run(texts[i]);
-        ++done;
-        if (thread == 0 && progress) progress(done);
-      }
-      parts[thread] = worker.statistics();
-    } catch (...) {
-      failures[thread] = std::current_exception();
-      next = texts.size();
+  return Team(model, threads, progress).run([&](Session& session) {
+    const std::size_t i = next++;
+    if (i >= texts.size()) return false;
+    const CalibrationText& text = texts[i];
+    const std::int32_t offsets[] = {0, static_cast<std::int32_t>(text.ids.size())};
+    session.run(TextBatch{.token_ids = text.ids, .type_ids = text.type_ids, .offsets = offsets});
+    return true;
+  });
+}
+
+Calibration calibrate(const Model& model, const ImageSource& source, int threads,
+                      const std::function<void(std::size_t)>& progress) {
+  std::mutex reading;
+  std::atomic<std::size_t> images{0};
+  Calibration merged = Team(model, threads, progress).run([&](Session& session) {
+    thread_local std::vector<std::uint8_t> pixels;
+    {
+      const std::lock_guard lock(reading);
+      if (!source(pixels)) return false;
     }
-  };
-  std::vector<std::thread> helpers;
-  for (std::size_t t = 1; t < parts.size(); ++t) helpers.emplace_back(work, t);
-  work(0);
-  for (std::thread& helper : helpers) helper.join();
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-  Calibration merged = empty;
-  for (const Calibration& part : parts) {
-    for (const auto& [name, histogram] : part) merged[name].merge(histogram);
-  }
+    ++images;
+    session.run(ImageBatch{.pixels = pixels});
+    return true;
+  });
+  if (images == 0) throw UsageError({.problem = "calibration needs at least one image"});
   return merged;
 }
 

@@ -1,6 +1,7 @@
 // From model to plan: run the passes in order, checking the graph after each; plan memory; lower
 // node by node.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "engine/runtime/memory_plan.h"
@@ -41,20 +42,52 @@ std::vector<PassTrace> run_passes(Graph& graph, std::span<const Pass> passes, bo
 Plan::Impl::Tap tap_of(const Graph& graph, const Node& node, const MemoryPlan& memory) {
   const ValueId id = node.outputs[0];
   if (id == kNoValue || graph.value(id).dtype != DType::kF32) return {};
-  return {graph.value(id).name, memory.values.at(id), static_cast<int>(graph.value(id).shape[1])};
+  const Shape& shape = graph.value(id).shape;
+  const std::int64_t cols = element_count(Shape(shape.begin() + 1, shape.end()));
+  return {graph.value(id).name, memory.values.at(id), static_cast<int>(cols)};
 }
+
+// Images come in whole numbers: their count sets the tokens.
+CompileOptions capacity(const Model& model, CompileOptions options) {
+  check_options(options);
+  if (model.image) {
+    const std::int64_t tokens =
+        std::int64_t{options.max_sequences} * std::max(model.max_positions, 1);
+    if (tokens > std::numeric_limits<int>::max() / 2) {
+      throw UsageError({.problem = "too many images at once",
+                        .name = "max_sequences",
+                        .actual = std::to_string(options.max_sequences)});
+    }
+    options.max_tokens = static_cast<int>(tokens);
+  }
+  return options;
+}
+
+// Whether the node is a matrix product that runs in floats.
+bool float_product(const Graph& graph, const Node& node) {
+  if (const auto* attention = std::get_if<AttentionOp>(&node.op)) return !attention->integer;
+  const bool product =
+      std::holds_alternative<LinearOp>(node.op) || std::holds_alternative<ConvOp>(node.op);
+  return product && graph.value(node.inputs[0]).dtype != DType::kU8;
+}
+
+bool is_convolution(const Node& node) { return std::holds_alternative<ConvOp>(node.op); }
 
 }  // namespace
 
-std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& options,
+std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& given,
                                          std::span<const Pass> passes) {
-  check_options(options);
+  const CompileOptions options = capacity(model, given);
   auto impl = std::make_unique<Plan::Impl>();
   impl->options = options;
   impl->label_count = static_cast<int>(model.labels.size());
   impl->vocab_size = model.vocab_size;
   impl->type_vocab_size = model.type_vocab_size;
   impl->max_positions = model.max_positions;
+  if (model.image) {
+    impl->image_bytes = static_cast<std::size_t>(model.image->height) *
+                        static_cast<std::size_t>(model.image->width) * 3;
+  }
   impl->table = &kernels::kernel_table(options.isa);
 
   Graph& graph = model.graph;
@@ -70,14 +103,19 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& opti
                                .pool = pool,
                                .buffer = [&](ValueId id) { return memory.values.at(id); },
                                .scale_buffer = [&](ValueId id) { return memory.scales.at(id); },
+                               .floor_buffer = [&](ValueId id) { return memory.floors.at(id); },
                                .max_sequence = std::min(options.max_tokens, model.max_positions)};
-  impl->integer = true;
+  const auto is_float = [&](const Node& node) { return float_product(graph, node); };
+  impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);
+  // Integer convolutions beside float ones keep the session's own threads.
+  const auto convolutions = std::count_if(graph.nodes.begin(), graph.nodes.end(), is_convolution);
+  impl->library_team = convolutions > 0 &&
+                       std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+                         return !is_convolution(node) || is_float(node);
+                       });
   for (const Node& node : graph.nodes) {
     cpu::LoweredStep lowered = cpu::lower(node, context);
-    const bool product = std::holds_alternative<LinearOp>(node.op);
-    if (product && graph.value(node.inputs[0]).dtype != DType::kU8) impl->integer = false;
     const auto* attention = std::get_if<AttentionOp>(&node.op);
-    if (attention != nullptr && !attention->integer) impl->integer = false;
     const ValueId made = node.outputs[0] == kNoValue ? node.outputs[1] : node.outputs[0];
     lowered.info.per_sequence = graph.value(made).shape[0] == kSequences;
     lowered.info.attention_width = attention == nullptr ? 0 : attention->width;
@@ -110,6 +148,7 @@ Plan::~Plan() = default;
 int Plan::max_tokens() const { return impl_->options.max_tokens; }
 int Plan::max_sequences() const { return impl_->options.max_sequences; }
 int Plan::label_count() const { return impl_->label_count; }
+std::size_t Plan::image_bytes() const { return impl_->image_bytes; }
 Isa Plan::isa() const { return impl_->options.isa; }
 bool Plan::integer() const { return impl_->integer; }
 std::size_t Plan::arena_bytes() const { return impl_->arena_bytes; }
@@ -119,6 +158,7 @@ const std::vector<StepInfo>& Plan::steps() const { return impl_->infos; }
 const std::vector<PassTrace>& Plan::passes() const { return impl_->passes; }
 
 std::int64_t Plan::macs(int tokens_per_sequence, int sequences) const {
+  if (impl_->image_bytes > 0) tokens_per_sequence = impl_->max_positions;
   const std::int64_t tokens = static_cast<std::int64_t>(tokens_per_sequence) * sequences;
   std::int64_t total = 0;
   for (const StepInfo& info : impl_->infos) {

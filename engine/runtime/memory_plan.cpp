@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/passes/integer_nodes.h"
+#include "engine/passes/rewrite.h"
+
 #include <qe/error.h>
 
 namespace qe {
@@ -14,10 +17,11 @@ constexpr std::size_t kAlignment = 64;
 
 std::size_t align(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// Attention mixes rows and selection changes them; every other op works row by row.
+// Attention mixes rows, selection and patches change them; every other op works row by row.
 bool row_wise(const Node& node) {
   return !std::holds_alternative<AttentionOp>(node.op) &&
-         !std::holds_alternative<SelectFirstOp>(node.op);
+         !std::holds_alternative<SelectFirstOp>(node.op) &&
+         !std::holds_alternative<PatchTokensOp>(node.op);
 }
 
 std::int64_t rows_of(const Graph& graph, const Node& node) {
@@ -69,6 +73,50 @@ int group_of(const std::vector<StepGroup>& groups, int step) {
   return static_cast<int>(it - groups.begin());
 }
 
+// Elements between two pixels of a feature map: bytes in whole groups of 16 channels, but for the
+// four-byte pixels of the image; floats densely, as the float library wants them.
+std::int64_t pixel_elements(const Value& value) {
+  const std::int64_t channels = value.shape[3];
+  const bool image = value.quant && value.quant->granularity == Granularity::kChannel;
+  if (value.dtype != DType::kU8 || image) return channels;
+  return (channels + 15) / 16 * 16;
+}
+
+std::int64_t element_bytes(const Value& value) { return value.dtype == DType::kU8 ? 1 : 4; }
+
+// Images lie one after another without a gap: one pixel stride leads through all of them.
+std::int64_t row_elements(const Value& value) {
+  if (is_map(value)) return value.shape[1] * value.shape[2] * pixel_elements(value);
+  return value.shape[1];
+}
+
+// Parts of a concatenation that are written where the whole lies: convolutions store exactly their
+// own channels. The part, the whole, and the first channel.
+struct Slice {
+  ValueId whole;
+  std::int64_t channel;
+};
+
+std::map<ValueId, Slice> slices(const Graph& graph) {
+  std::map<ValueId, Slice> found;
+  const std::vector<int> made_by = producers(graph);
+  for (const Node& node : graph.nodes) {
+    if (!std::holds_alternative<ConcatOp>(node.op)) continue;
+    if (graph.value(node.outputs[0]).dtype != DType::kU8) continue;
+    std::int64_t channel = 0;
+    for (const ValueId part : node.inputs) {
+      const int maker = made_by[static_cast<std::size_t>(part)];
+      const bool by_conv =
+          maker >= 0 &&
+          std::holds_alternative<ConvOp>(graph.nodes[static_cast<std::size_t>(maker)].op) &&
+          !is_depthwise(graph, graph.nodes[static_cast<std::size_t>(maker)]);
+      if (by_conv && consumers(graph, part).size() == 1) found[part] = {node.outputs[0], channel};
+      channel += graph.value(part).shape[3];
+    }
+  }
+  return found;
+}
+
 // Rows start at 64-byte boundaries, and not at multiples of 1 KiB, which would crowd a few cache
 // sets.
 std::ptrdiff_t padded_row(std::int64_t elements, DType dtype) {
@@ -107,22 +155,31 @@ void place(std::vector<ArenaBuffer>& buffers) {
 class Planner {
  public:
   Planner(const Graph& graph, const CompileOptions& options)
-      : graph_(graph), options_(options), lives_(lifetimes(graph)) {
+      : graph_(graph), options_(options), lives_(lifetimes(graph)), slices_(slices(graph)) {
     plan_.groups = make_groups(graph);
+    for (const auto& [part, slice] : slices_) {
+      Lifetime& whole = lives_[static_cast<std::size_t>(slice.whole)];
+      whole.made = std::min(whole.made, lives_[static_cast<std::size_t>(part)].made);
+    }
   }
 
   MemoryPlan run() {
     for (std::size_t i = 0; i < graph_.values.size(); ++i) {
-      if (graph_.values[i].constant.empty() && lives_[i].made >= 0) {
-        add(static_cast<ValueId>(i));
+      const auto id = static_cast<ValueId>(i);
+      if (graph_.values[i].constant.empty() && lives_[i].made >= 0 && !slices_.contains(id)) {
+        add(id);
       }
     }
     place(plan_.buffers);
     for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
-      BufferRef& ref = is_scale_[i] ? plan_.scales[owner_[i]] : plan_.values[owner_[i]];
-      ref.offset = plan_.buffers[i].offset;
+      references_[i]->offset = plan_.buffers[i].offset;
       plan_.arena_bytes =
           std::max(plan_.arena_bytes, plan_.buffers[i].offset + plan_.buffers[i].bytes);
+    }
+    for (const auto& [part, slice] : slices_) {
+      BufferRef ref = plan_.values.at(slice.whole);
+      ref.offset += static_cast<std::size_t>(slice.channel);
+      plan_.values[part] = ref;
     }
     return std::move(plan_);
   }
@@ -143,30 +200,32 @@ class Planner {
         value.shape[0] == kSequences ? options_.max_sequences : options_.max_tokens;
     const std::int64_t rows = blocked ? std::min<std::int64_t>(capacity, kBlockRows) : capacity;
 
-    push(id, false, value.name, value.dtype, rows, value.shape[1], from, to);
-    plan_.values[id] = {0, padded_row(value.shape[1], value.dtype), blocked};
-    if (value.quant && value.dtype == DType::kU8 && value.quant->dynamic) {
-      push(id, true, value.name + ".scale", DType::kF32, rows, 1, from, to);
-      plan_.scales[id] = {0, sizeof(float), blocked};
+    const auto push = [&](BufferRef& reference, const std::string& name, DType dtype,
+                          std::int64_t elements, std::ptrdiff_t row_bytes) {
+      const auto bytes = static_cast<std::size_t>(rows) * static_cast<std::size_t>(row_bytes);
+      plan_.buffers.push_back({name, dtype, rows, elements, align(bytes), 0, from, to});
+      reference = {.offset = 0, .row_bytes = row_bytes, .blocked = blocked, .pixel_bytes = 0};
+      references_.push_back(&reference);
+    };
+    const std::int64_t elements = row_elements(value);
+    push(plan_.values[id], value.name, value.dtype, elements,
+         is_map(value) ? elements * element_bytes(value) : padded_row(elements, value.dtype));
+    if (is_map(value)) {
+      plan_.values[id].pixel_bytes = pixel_elements(value) * element_bytes(value);
     }
-  }
-
-  void push(ValueId id, bool scale, const std::string& name, DType dtype, std::int64_t rows,
-            std::int64_t elements, int from, int to) {
-    const auto row_bytes =
-        scale ? sizeof(float) : static_cast<std::size_t>(padded_row(elements, dtype));
-    plan_.buffers.push_back({name, dtype, rows, elements,
-                             align(static_cast<std::size_t>(rows) * row_bytes), 0, from, to});
-    owner_.push_back(id);
-    is_scale_.push_back(scale);
+    if (!value.quant || value.dtype != DType::kU8 || !value.quant->dynamic) return;
+    push(plan_.scales[id], value.name + ".scale", DType::kF32, 1, sizeof(float));
+    if (has_row_floors(*value.quant)) {
+      push(plan_.floors[id], value.name + ".floor", DType::kF32, 1, sizeof(float));
+    }
   }
 
   const Graph& graph_;
   const CompileOptions& options_;
   std::vector<Lifetime> lives_;
+  std::map<ValueId, Slice> slices_;
   MemoryPlan plan_;
-  std::vector<ValueId> owner_;
-  std::vector<bool> is_scale_;
+  std::vector<BufferRef*> references_;  // of each buffer, in the maps of plan_
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ struct MemoryPlan {
   std::vector<ArenaBuffer> buffers;
   std::map<ValueId, BufferRef> values;
   std::map<ValueId, BufferRef> scales;  // row scales of dynamically quantized values
+  std::map<ValueId, BufferRef> floors;  // row floors, where they have them
   std::size_t arena_bytes = 0;
 };
 

@@ -29,7 +29,10 @@ struct Plan::Impl {
   int vocab_size = 0;
   int type_vocab_size = 0;
   int max_positions = 0;
+  std::size_t image_bytes = 0;  // 0: a text model
   bool integer = false;
+  // Float convolutions run on the float library's own threads; the session then has but one.
+  bool library_team = false;
 
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<StepGroup> groups;

@@ -43,31 +43,44 @@ struct Session::Impl {
   Impl(std::shared_ptr<const Plan> p, const SessionOptions& options)
       : plan(std::move(p)),
         program(plan->impl()),
-        pool(check_threads(options.threads), options.pin_threads),
+        library_threads(program.library_team ? check_threads(options.threads) : 1),
+        pool(program.library_team ? 1 : check_threads(options.threads), options.pin_threads),
         arena(program.arena_bytes, "arena"),
         scratch_stride((program.scratch_bytes + 63) / 64 * 64),
         scratch(scratch_stride * static_cast<std::size_t>(pool.size()), "attention scratch"),
         positions(static_cast<std::size_t>(plan->max_tokens())),
         zeros(static_cast<std::size_t>(plan->max_tokens()), 0),
+        image_offsets(image_starts()),
         logits(static_cast<std::size_t>(plan->max_sequences()) *
                static_cast<std::size_t>(plan->label_count())) {}
 
   void validate(const TextBatch& batch) const;
+  std::vector<std::int32_t> image_starts() const;
+  std::span<const float> run(const RunInputs& inputs);
   void run_groups(const RunInputs& inputs, int thread, int threads);
   void run_block(const StepGroup& group, StepContext& context);
   void observe(std::size_t step, const StepContext& context);
 
   std::shared_ptr<const Plan> plan;
   const Plan::Impl& program;
+  int library_threads;
   ThreadPool pool;
   AlignedBuffer arena;
   std::size_t scratch_stride;
   AlignedBuffer scratch;
   std::vector<std::int32_t> positions;
   std::vector<std::int32_t> zeros;
+  std::vector<std::int32_t> image_offsets;  // of the tokens of each image
   std::vector<float> logits;
   Observer observer;
 };
+
+std::vector<std::int32_t> Session::Impl::image_starts() const {
+  std::vector<std::int32_t> starts;
+  if (program.image_bytes == 0) return starts;
+  for (int i = 0; i <= plan->max_sequences(); ++i) starts.push_back(i * program.max_positions);
+  return starts;
+}
 
 void Session::Impl::validate(const TextBatch& batch) const {
   const auto fail = [](const char* problem, const std::string& expected, std::size_t actual) {
@@ -76,6 +89,7 @@ void Session::Impl::validate(const TextBatch& batch) const {
                       .expected = expected,
                       .actual = std::to_string(actual)});
   };
+  if (program.image_bytes > 0) fail("the model reads images, not texts", "an image batch", 0);
   const std::size_t tokens = batch.token_ids.size();
   const std::size_t sequences = batch.offsets.empty() ? 0 : batch.offsets.size() - 1;
   const auto max_tokens = static_cast<std::size_t>(plan->max_tokens());
@@ -135,6 +149,7 @@ void Session::Impl::run_groups(const RunInputs& inputs, int thread, int threads)
                       .scratch = scratch.data() + static_cast<std::size_t>(thread) * scratch_stride,
                       .thread = thread,
                       .threads = threads,
+                      .library_threads = library_threads,
                       .row_begin = 0,
                       .row_end = 0};
   for (const StepGroup& group : program.groups) {
@@ -173,19 +188,42 @@ std::span<const float> Session::run(const TextBatch& batch) {
       .offsets = batch.offsets.data(),
       .tokens = static_cast<int>(batch.token_ids.size()),
       .sequences = sequences};
-  if (self.observer) {
-    self.run_groups(inputs, 0, 1);
+  return self.run(inputs);
+}
+
+std::span<const float> Session::run(const ImageBatch& batch) {
+  Impl& self = *impl_;
+  const std::size_t one = self.program.image_bytes;
+  const std::size_t images = one == 0 ? 0 : batch.pixels.size() / one;
+  const auto capacity = static_cast<std::size_t>(self.plan->max_sequences());
+  if (images == 0 || images > capacity || images * one != batch.pixels.size()) {
+    throw UsageError({.problem = one == 0 ? "the model reads texts, not images"
+                                          : "pixels are not those of whole images",
+                      .name = "batch",
+                      .expected = "1 to " + std::to_string(capacity) + " images of " +
+                                  std::to_string(one) + " bytes",
+                      .actual = std::to_string(batch.pixels.size()) + " bytes"});
+  }
+  return self.run({.offsets = self.image_offsets.data(),
+                   .pixels = batch.pixels.data(),
+                   .tokens = static_cast<int>(images) * self.program.max_positions,
+                   .sequences = static_cast<int>(images)});
+}
+
+std::span<const float> Session::Impl::run(const RunInputs& inputs) {
+  if (observer) {
+    run_groups(inputs, 0, 1);
   } else {
-    self.pool.run([&](int thread) noexcept { self.run_groups(inputs, thread, self.pool.size()); });
+    pool.run([&](int thread) noexcept { run_groups(inputs, thread, pool.size()); });
   }
-  const int labels = self.plan->label_count();
-  for (int s = 0; s < sequences; ++s) {
-    const auto* const row = reinterpret_cast<const float*>(
-        self.arena.data() + self.program.logits.offset + s * self.program.logits.row_bytes);
-    std::copy(row, row + labels, self.logits.begin() + static_cast<std::ptrdiff_t>(s) * labels);
+  const int labels = plan->label_count();
+  for (int s = 0; s < inputs.sequences; ++s) {
+    const auto* const row = reinterpret_cast<const float*>(arena.data() + program.logits.offset +
+                                                           s * program.logits.row_bytes);
+    std::copy(row, row + labels, logits.begin() + static_cast<std::ptrdiff_t>(s) * labels);
   }
-  return {self.logits.data(),
-          static_cast<std::size_t>(sequences) * static_cast<std::size_t>(labels)};
+  return {logits.data(),
+          static_cast<std::size_t>(inputs.sequences) * static_cast<std::size_t>(labels)};
 }
 
 void Session::set_observer(Observer observer) {

@@ -13,12 +13,13 @@
 namespace qe {
 
 struct RunInputs {
-  const std::int32_t* token_ids;
-  const std::int32_t* type_ids;
-  const std::int32_t* position_ids;
-  const std::int32_t* offsets;  // [sequences + 1]
-  int tokens;
-  int sequences;
+  const std::int32_t* token_ids = nullptr;
+  const std::int32_t* type_ids = nullptr;
+  const std::int32_t* position_ids = nullptr;
+  const std::int32_t* offsets = nullptr;  // [sequences + 1]
+  const std::uint8_t* pixels = nullptr;   // [sequences][height][width][3]
+  int tokens = 0;
+  int sequences = 0;
 };
 
 // What a step sees of the running session. Rows are tokens or sequences, as the step's group says.
@@ -29,17 +30,20 @@ struct StepContext {
   std::byte* scratch;  // this thread's own
   int thread;
   int threads;
-  int row_begin;  // the block of rows to work on
+  int library_threads;  // for the float library, where this step's calling thread is the only one
+  int row_begin;        // the block of rows to work on
   int row_end;
 
   int rows() const { return row_end - row_begin; }
 };
 
-// Where a value lives. A blocked buffer holds only the rows of the current block.
+// Where a value lives. A blocked buffer holds only the rows of the current block. A row of feature
+// maps is an image; its pixels lie pixel_bytes apart.
 struct BufferRef {
   std::size_t offset = 0;
   std::ptrdiff_t row_bytes = 0;
   bool blocked = false;
+  std::ptrdiff_t pixel_bytes = 0;
 
   // Row `row` (counted from the first row of the run).
   std::byte* row(const StepContext& context, int row) const {

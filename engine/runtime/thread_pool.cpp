@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include <qe/error.h>
+#include <qe/machine.h>
 
 namespace qe {
 namespace {
@@ -27,31 +28,13 @@ void wait_while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t old)
   }
 }
 
-std::vector<int> allowed_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cpus;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
-
-void pin_to(int cpu) noexcept {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(0, sizeof(set), &set);  // a refusal changes speed alone
-}
-
 // The caller's own affinity, given back when its part of the work ends.
 class PinnedCaller {
  public:
   explicit PinnedCaller(const std::vector<int>& cpus) : active_(!cpus.empty()) {
     if (!active_) return;
     active_ = sched_getaffinity(0, sizeof(saved_), &saved_) == 0;
-    if (active_) pin_to(cpus[0]);
+    if (active_) pin_to_cpu(cpus[0]);
   }
   ~PinnedCaller() {
     if (active_) sched_setaffinity(0, sizeof(saved_), &saved_);
@@ -67,7 +50,7 @@ class PinnedCaller {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads, bool pin) {
-  if (pin) cpus_ = allowed_cpus();
+  if (pin) cpus_ = usable_cpus();
   try {
     workers_.reserve(static_cast<std::size_t>(threads));
     for (int i = 1; i < threads; ++i) {
@@ -80,6 +63,9 @@ ThreadPool::ThreadPool(int threads, bool pin) {
                          .name = "threads",
                          .expected = std::to_string(threads),
                          .actual = e.what()});
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
@@ -107,7 +93,7 @@ void ThreadPool::run_erased(Erased call, const void* body) {
 }
 
 void ThreadPool::work(int thread, int cpu) noexcept {
-  if (cpu >= 0) pin_to(cpu);
+  if (cpu >= 0) pin_to_cpu(cpu);
   for (std::uint32_t seen = 0;; ++seen) {
     while (job_.load(std::memory_order_acquire) == seen) job_.wait(seen, std::memory_order_acquire);
     if (stopping_) return;

@@ -35,6 +35,15 @@ std::optional<T> parse_number(const std::string& text) {
   return value;
 }
 
+// The number that `value` is, if it is one and in the range.
+std::optional<double> real_in(const Value& value, double low, double high) {
+  const auto* number = std::get_if<Number>(&value.data);
+  if (number == nullptr) return std::nullopt;
+  const auto parsed = parse_number<double>(number->text);
+  if (!parsed || !(*parsed >= low && *parsed <= high)) return std::nullopt;
+  return parsed;
+}
+
 std::string spelled(double value) {
   std::array<char, 32> buffer{};
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
@@ -102,6 +111,16 @@ Config Config::parse(std::string_view text, std::string file) {
 
 bool Config::has(std::string_view key) const { return impl_->find(key) != nullptr; }
 
+bool Config::is_array(std::string_view key) const {
+  const Value* const value = impl_->find(key);
+  return value != nullptr && std::holds_alternative<Array>(value->data);
+}
+
+bool Config::is_object(std::string_view key) const {
+  const Value* const value = impl_->find(key);
+  return value != nullptr && std::holds_alternative<Object>(value->data);
+}
+
 std::int64_t Config::integer(std::string_view key, std::int64_t low, std::int64_t high) const {
   const std::string expected = "an integer, " + range(low, high);
   const Value& value = impl_->require(key, expected.c_str());
@@ -115,11 +134,20 @@ std::int64_t Config::integer(std::string_view key, std::int64_t low, std::int64_
 double Config::real(std::string_view key, double low, double high) const {
   const std::string expected = "a number, " + range(low, high);
   const Value& value = impl_->require(key, expected.c_str());
-  const auto* number = std::get_if<Number>(&value.data);
-  if (number == nullptr) impl_->fail(key, expected, value);
-  const auto parsed = parse_number<double>(number->text);
-  if (!parsed || !(*parsed >= low && *parsed <= high)) impl_->fail(key, expected, value);
-  return *parsed;
+  const auto number = real_in(value, low, high);
+  if (!number) impl_->fail(key, expected, value);
+  return *number;
+}
+
+std::vector<double> Config::reals(std::string_view key, double low, double high) const {
+  const std::string expected = "an array of numbers, " + range(low, high);
+  std::vector<double> out;
+  for (const Value& element : impl_->get<Array>(key, expected.c_str())) {
+    const auto number = real_in(element, low, high);
+    if (!number) impl_->fail(key, expected, element);
+    out.push_back(*number);
+  }
+  return out;
 }
 
 std::string Config::string(std::string_view key) const {

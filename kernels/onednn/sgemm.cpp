@@ -8,7 +8,7 @@ namespace qe::kernels::onednn {
 
 bool available() noexcept { return true; }
 
-void use_calling_thread_only() noexcept { omp_set_num_threads(1); }
+void use_threads(int threads) noexcept { omp_set_num_threads(threads); }
 
 void sgemm(const SgemmArgs& args) noexcept {
   dnnl_sgemm('N', args.b_transposed ? 'T' : 'N', args.m, args.n, args.k, 1.0F, args.a, args.lda,

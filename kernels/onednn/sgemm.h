@@ -1,5 +1,6 @@
-// Float matrix product through oneDNN, one thread at a time: the caller splits the work over its
-// own threads, so that oneDNN's OpenMP team never wakes. Built without oneDNN, available() is false
+// Float matrix product through oneDNN. Only one of two thread teams may be awake: either the caller
+// splits the work over its own threads and every call stays on its thread, or the caller has one
+// thread and oneDNN's OpenMP team does the work. Built without oneDNN, available() is false
 // and sgemm must not be called.
 #pragma once
 
@@ -9,8 +10,9 @@ namespace qe::kernels::onednn {
 
 bool available() noexcept;
 
-// Call on every thread before it calls the products below (cheap): keeps OpenMP to that thread.
-void use_calling_thread_only() noexcept;
+// Call on every thread before it calls the products below (cheap): the threads that OpenMP uses for
+// them, the calling one included.
+void use_threads(int threads) noexcept;
 
 struct SgemmArgs {
   int m, n, k;

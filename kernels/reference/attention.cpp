@@ -21,7 +21,7 @@ std::ptrdiff_t packed_index(int columns, int depth, int k, int n) {
          k % kDepthGroup;
 }
 
-std::int8_t centered(std::uint8_t q) { return static_cast<std::int8_t>(q - kDynamicZeroPoint); }
+std::int8_t centered(std::uint8_t q) { return static_cast<std::int8_t>(q - kSymmetricZeroPoint); }
 
 }  // namespace
 
@@ -34,18 +34,18 @@ void pack_keys(const PackKeysArgs& args) noexcept {
   for (int token = 0; token < args.tokens; ++token) {
     DynamicScale dynamic{args.static_scale, 0.0F};
     if (args.x_f32) {
-      dynamic = dynamic_scale(absolute_maximum(args.x_f32 + token * args.ldx, args.head_dim));
+      dynamic = symmetric_scale(absolute_maximum(args.x_f32 + token * args.ldx, args.head_dim));
     }
     std::int32_t sum = 0;
     for (int i = 0; i < args.head_dim; ++i) {
       const std::ptrdiff_t at = token * args.ldx + i;
       const std::int8_t q =
-          centered(args.x_f32 ? quantize(args.x_f32[at], dynamic.inv) : args.x_u8[at]);
+          centered(args.x_f32 ? quantize_symmetric(args.x_f32[at], dynamic.inv) : args.x_u8[at]);
       args.packed[packed_index(args.tokens, args.head_dim, i, token)] = q;
       sum += q;
     }
     args.column_scale[token] = dynamic.scale * args.score_scale;
-    args.column_offset[token] = -kDynamicZeroPoint * sum;
+    args.column_offset[token] = -kSymmetricZeroPoint * sum;
   }
 }
 
@@ -56,14 +56,14 @@ void pack_values(const PackValuesArgs& args) noexcept {
     for (int token = 0; token < args.tokens; ++token) {
       largest = maximum(absolute_maximum(args.x_f32 + token * args.ldx, args.head_dim), largest);
     }
-    dynamic = dynamic_scale(largest);
+    dynamic = symmetric_scale(largest);
   }
   std::memset(args.packed, 0, packed_bytes(args.head_dim, args.tokens));
   for (int token = 0; token < args.tokens; ++token) {
     for (int i = 0; i < args.head_dim; ++i) {
       const std::ptrdiff_t at = token * args.ldx + i;
       args.packed[packed_index(args.head_dim, args.tokens, token, i)] =
-          centered(args.x_f32 ? quantize(args.x_f32[at], dynamic.inv) : args.x_u8[at]);
+          centered(args.x_f32 ? quantize_symmetric(args.x_f32[at], dynamic.inv) : args.x_u8[at]);
     }
   }
   for (int i = 0; i < round_up(args.head_dim, kColumnGroup); ++i) {

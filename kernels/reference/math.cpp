@@ -61,6 +61,9 @@ float tanh(float x) noexcept {
   return magnitude > kTanhSplit ? large : small;
 }
 
+float sigmoid(float x) noexcept { return 1.0F / (1.0F + exp(-x)); }
+float silu(float x) noexcept { return x / (1.0F + exp(-x)); }
+
 float gelu_erf(float x) noexcept { return gelu(kPhiQuick, kPhiQuickCenter, x); }
 float gelu_tanh(float x) noexcept { return gelu(kTanhPhiQuick, kTanhPhiQuickCenter, x); }
 float gelu_erf_precise(float x) noexcept { return gelu(kPhi, kPhiCenter, x); }

@@ -21,6 +21,12 @@ float exp_255(float x) noexcept;
 // Absolute error <= 3e-7.
 float tanh(float x) noexcept;
 
+// 1 / (1 + exp(-x)): relative error <= 8e-7 where x > -87.
+float sigmoid(float x) noexcept;
+
+// x / (1 + exp(-x)): error <= 8e-7 max(1, |x|).
+float silu(float x) noexcept;
+
 // GELU for results that are quantized to 8 bits (the epilogue of the integer matrix product):
 // absolute error <= 3e-5.
 float gelu_erf(float x) noexcept;

@@ -9,18 +9,18 @@
 
 namespace qe::kernels::reference {
 
-DynamicScale dynamic_scale(float absolute_maximum) noexcept {
-  if (absolute_maximum < kSmallestAbsmax) {
+DynamicScale symmetric_scale(float absolute_maximum) noexcept {
+  if (absolute_maximum < kSmallestRange) {
     return {0.0F, 0.0F};
   }
-  return {absolute_maximum / kQuantizedMax, kQuantizedMax / absolute_maximum};
+  return {absolute_maximum / kSymmetricSteps, kSymmetricSteps / absolute_maximum};
 }
 
-DynamicScale bounded_scale(float height) noexcept {
-  if (height < kSmallestAbsmax) {
+DynamicScale floored_scale(float height) noexcept {
+  if (height < kSmallestRange) {
     return {0.0F, 0.0F};
   }
-  return {height / kBoundedMax, kBoundedMax / height};
+  return {height / kFlooredSteps, kFlooredSteps / height};
 }
 
 float absolute_maximum(const float* x, int count) noexcept {
@@ -31,8 +31,8 @@ float absolute_maximum(const float* x, int count) noexcept {
   return largest;
 }
 
-std::uint8_t quantize(float x, float inv) noexcept {
-  return round_to_u8(std::fma(x, inv, static_cast<float>(kDynamicZeroPoint)));
+std::uint8_t quantize_symmetric(float x, float inv) noexcept {
+  return round_to_u8(std::fma(x, inv, static_cast<float>(kSymmetricZeroPoint)));
 }
 
 }  // namespace qe::kernels::reference

@@ -36,6 +36,29 @@ class PartialSums {
   std::array<float, kPartials> partial_{};
 };
 
+// Bytes that count from a floor: real = floor + scale q.
+struct FlooredRow {
+  float floor;
+  DynamicScale dynamic;
+
+  std::uint8_t byte(float x) const {
+    return round_to_u8(std::fma(x, dynamic.inv, -floor * dynamic.inv));
+  }
+};
+
+// The floor is the least of value(0) ... value(cols - 1), NaN passed over, and never -0.
+template <class Value>
+FlooredRow floored_row(int cols, Value value) {
+  float least = std::numeric_limits<float>::infinity();
+  float largest = -least;
+  for (int i = 0; i < cols; ++i) {
+    least = minimum(value(i), least);
+    largest = maximum(value(i), largest);
+  }
+  const float floor = least + 0.0F;
+  return {floor, floored_scale(largest - floor)};
+}
+
 // The normalized value of any element of one row.
 class RowNormalizer {
  public:
@@ -55,12 +78,8 @@ class RowNormalizer {
 
   float value(int i) const { return std::fma((x_[i] - mean_) * r_, args_.gamma[i], args_.beta[i]); }
 
-  float absolute_maximum() const {
-    float largest = 0.0F;
-    for (int i = 0; i < args_.cols; ++i) {
-      largest = maximum(std::fabs(value(i)), largest);
-    }
-    return largest;
+  FlooredRow floored() const {
+    return floored_row(args_.cols, [this](int i) { return value(i); });
   }
 
  private:
@@ -74,27 +93,44 @@ float activate_precise(Activation activation, float x) {
   switch (activation) {
     case Activation::kRelu:
       return maximum(x, 0.0F);
+    case Activation::kRelu6:
+      return minimum(maximum(x, 0.0F), 6.0F);
     case Activation::kGeluErf:
       return gelu_erf_precise(x);
     case Activation::kGeluTanh:
       return gelu_tanh_precise(x);
     case Activation::kTanh:
       return tanh(x);
+    case Activation::kSilu:
+      return silu(x);
+    case Activation::kSigmoid:
+      return sigmoid(x);
     case Activation::kNone:
       break;
   }
   return x;
 }
 
-void quantize_bounded(const QuantizeRowsArgs& args, const float* x, std::uint8_t* q, float* scale) {
-  float largest = -std::numeric_limits<float>::infinity();
+void quantize_symmetric_row(const QuantizeRowsArgs& args, int row, const float* x,
+                            std::uint8_t* q) {
+  const DynamicScale dynamic = symmetric_scale(absolute_maximum(x, args.cols));
+  args.scale[row] = dynamic.scale;
   for (int i = 0; i < args.cols; ++i) {
-    largest = maximum(x[i], largest);
+    q[i] = quantize_symmetric(x[i], dynamic.inv);
   }
-  const DynamicScale dynamic = bounded_scale(largest - args.floor);
-  *scale = dynamic.scale;
+}
+
+void quantize_floored_row(const QuantizeRowsArgs& args, int row, const float* x, std::uint8_t* q) {
+  FlooredRow floored{};
+  if (args.scheme == RowScheme::kKnownFloor) {
+    floored = {args.known_floor, floored_scale(largest_of(x, args.cols) - args.known_floor)};
+  } else {
+    floored = floored_row(args.cols, [x](int i) { return x[i]; });
+    args.floor[row] = floored.floor;
+  }
+  args.scale[row] = floored.dynamic.scale;
   for (int i = 0; i < args.cols; ++i) {
-    q[i] = round_to_u8(std::fma(x[i], dynamic.inv, -args.floor * dynamic.inv));
+    q[i] = floored.byte(x[i]);
   }
 }
 
@@ -104,20 +140,19 @@ void quantize_rows(const QuantizeRowsArgs& args) noexcept {
   for (int row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * args.ldx;
     std::uint8_t* q = args.q + row * args.ldq;
-    if (args.scale == nullptr) {
-      for (int i = 0; i < args.cols; ++i) {
-        q[i] = round_to_u8(std::fma(x[i], args.inv_scale, args.zero_point));
-      }
-      continue;
-    }
-    if (args.bounded) {
-      quantize_bounded(args, x, q, args.scale + row);
-      continue;
-    }
-    const DynamicScale dynamic = dynamic_scale(absolute_maximum(x, args.cols));
-    args.scale[row] = dynamic.scale;
-    for (int i = 0; i < args.cols; ++i) {
-      q[i] = quantize(x[i], dynamic.inv);
+    switch (args.scheme) {
+      case RowScheme::kStatic:
+        for (int i = 0; i < args.cols; ++i) {
+          q[i] = round_to_u8(std::fma(x[i], args.inv_scale, args.zero_point));
+        }
+        break;
+      case RowScheme::kSymmetric:
+        quantize_symmetric_row(args, row, x, q);
+        break;
+      case RowScheme::kOwnFloor:
+      case RowScheme::kKnownFloor:
+        quantize_floored_row(args, row, x, q);
+        break;
     }
   }
 }
@@ -126,16 +161,17 @@ void quantize_rows(const QuantizeRowsArgs& args) noexcept {
 void layer_norm(const LayerNormArgs& args) noexcept {
   for (int row = 0; row < args.rows; ++row) {
     const RowNormalizer normalizer(args, args.x + row * args.ldx);
-    DynamicScale dynamic{};
+    FlooredRow floored{};
     if (args.q && args.scale) {
-      dynamic = dynamic_scale(normalizer.absolute_maximum());
-      args.scale[row] = dynamic.scale;
+      floored = normalizer.floored();
+      args.scale[row] = floored.dynamic.scale;
+      args.floor[row] = floored.floor;
     }
     for (int i = 0; i < args.cols; ++i) {
       const float y = normalizer.value(i);
       if (args.q) {
         args.q[row * args.ldq + i] =
-            args.scale ? quantize(y, dynamic.inv)
+            args.scale ? floored.byte(y)
                        : round_to_u8(std::fma(y, args.inv_scale, args.zero_point));
       }
       if (args.y) {

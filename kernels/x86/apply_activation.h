@@ -34,6 +34,15 @@ template <class V>
     case Activation::kTanh:
       apply_to_tile<Activation::kTanh, V>(tile, count);
       break;
+    case Activation::kRelu6:
+      apply_to_tile<Activation::kRelu6, V>(tile, count);
+      break;
+    case Activation::kSilu:
+      apply_to_tile<Activation::kSilu, V>(tile, count);
+      break;
+    case Activation::kSigmoid:
+      apply_to_tile<Activation::kSigmoid, V>(tile, count);
+      break;
   }
 }
 

@@ -59,7 +59,7 @@ struct KeyTile {
   void clear() {
     for (auto& row : rows) {
       _mm256_store_si256(reinterpret_cast<__m256i*>(row),
-                         _mm256_set1_epi8(static_cast<char>(kDynamicZeroPoint)));
+                         _mm256_set1_epi8(static_cast<char>(kSymmetricZeroPoint)));
     }
   }
 };
@@ -71,7 +71,7 @@ inline void write_key_tile(const std::uint8_t* const (&rows)[kTileTokens], Packe
   __m256i r[kTileTokens];
   for (int t = 0; t < kTileTokens; ++t) {
     r[t] = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[t])),
-                            _mm256_set1_epi8(static_cast<char>(kDynamicZeroPoint)));
+                            _mm256_set1_epi8(static_cast<char>(kSymmetricZeroPoint)));
   }
   transpose_8x8(r);
 #pragma GCC unroll 8
@@ -92,8 +92,8 @@ inline void key_scales(const PackKeysArgs& args, int token, int present,
     dynamic[t] = {t < present ? args.static_scale : 0.0F, 0.0F};
     if (args.x_f32 && t < present) {
       const float* x = args.x_f32 + (token + t) * args.ldx;
-      dynamic[t] =
-          dynamic_scale(fold_maximum(absolute_maximum(x, args.head_dim, F32x16::broadcast(0.0F))));
+      dynamic[t] = symmetric_scale(
+          fold_maximum(absolute_maximum(x, args.head_dim, F32x16::broadcast(0.0F))));
     }
     args.column_scale[token + t] = dynamic[t].scale * args.score_scale;
   }
@@ -128,8 +128,9 @@ inline void pack_key_tokens(const PackKeysArgs& args, int token) {
       rows[t] = tile.rows[t];
       const F32x16 inv = F32x16::broadcast(dynamic[t].inv);
       for_vectors(dims, [&](int i, auto lanes) {
-        const I32x16 zero = I32x16::broadcast(kDynamicZeroPoint);  // also beyond the last dimension
-        const I32x16 q = args.x_f32 ? quantize(load(args.x_f32 + at + i, lanes), inv)
+        const I32x16 zero =
+            I32x16::broadcast(kSymmetricZeroPoint);  // also beyond the last dimension
+        const I32x16 q = args.x_f32 ? quantize_symmetric(load(args.x_f32 + at + i, lanes), inv)
                                     : I32x16::from_u8(load_bytes(args.x_u8 + at + i, lanes));
         store_bytes(keep(q ^ zero, lanes) ^ zero, tile.rows[t] + i);
       });
@@ -151,11 +152,12 @@ inline void pack_keys_body(const PackKeysArgs& args) {
 template <class Lanes>
 inline I32x16 value_bytes(const PackValuesArgs& args, int token, int dim, F32x16 inv, Lanes lanes) {
   if (token >= args.tokens) {
-    return I32x16::broadcast(kDynamicZeroPoint);
+    return I32x16::broadcast(kSymmetricZeroPoint);
   }
   const std::ptrdiff_t at = token * args.ldx + dim;
-  return args.x_f32 ? quantize(load(args.x_f32 + at, lanes), inv) & I32x16::broadcast(0xFF)
-                    : I32x16::from_u8(load_bytes(args.x_u8 + at, lanes));
+  return args.x_f32
+             ? quantize_symmetric(load(args.x_f32 + at, lanes), inv) & I32x16::broadcast(0xFF)
+             : I32x16::from_u8(load_bytes(args.x_u8 + at, lanes));
 }
 
 inline DynamicScale value_scale(const PackValuesArgs& args) {
@@ -166,7 +168,7 @@ inline DynamicScale value_scale(const PackValuesArgs& args) {
   for (int token = 0; token < args.tokens; ++token) {
     largest = absolute_maximum(args.x_f32 + token * args.ldx, args.head_dim, largest);
   }
-  return dynamic_scale(fold_maximum(largest));
+  return symmetric_scale(fold_maximum(largest));
 }
 
 // Four tokens share a dword, so a lane needs no transposition: it is assembled by shifts.

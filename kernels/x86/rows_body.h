@@ -41,27 +41,49 @@ inline void quantize_row(const float* x, int cols, float inv_scale, float zero_p
   });
 }
 
+inline void quantize_symmetric_row(const QuantizeRowsArgs& args, int row, const float* x,
+                                   std::uint8_t* q) {
+  const DynamicScale dynamic =
+      symmetric_scale(fold_maximum(absolute_maximum(x, args.cols, F32x16::broadcast(0.0F))));
+  args.scale[row] = dynamic.scale;
+  const F32x16 inv = F32x16::broadcast(dynamic.inv);
+  for_vectors(args.cols, [&](int i, auto lanes) {
+    store_bytes(quantize_symmetric(load(x + i, lanes), inv), q + i, lanes);
+  });
+}
+
+// What to_u8(fma(x, inv, offset)) needs for bytes above a floor; stores the row's scale.
+struct FlooredRow {
+  float inv;
+  float offset;
+};
+inline FlooredRow floored_row(float floor, float largest, float* scale) {
+  const DynamicScale dynamic = floored_scale(largest - floor);
+  *scale = dynamic.scale;
+  return {dynamic.inv, -floor * dynamic.inv};
+}
+
+// Likewise of a row's own range, whose floor is stored too; + 0 turns -0 into 0.
+inline FlooredRow floored_row(const RangeLanes& range, float* floor, float* scale) {
+  *floor = fold_minimum(range.least) + 0.0F;
+  return floored_row(*floor, fold_maximum(range.largest), scale);
+}
+
 inline void quantize_rows_body(const QuantizeRowsArgs& args) {
   for (int row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * args.ldx;
     std::uint8_t* q = args.q + row * args.ldq;
-    if (args.scale == nullptr) {
+    if (args.scheme == RowScheme::kStatic) {
       quantize_row(x, args.cols, args.inv_scale, args.zero_point, q);
-      continue;
+    } else if (args.scheme == RowScheme::kSymmetric) {
+      quantize_symmetric_row(args, row, x, q);
+    } else {
+      const FlooredRow floored =
+          args.scheme == RowScheme::kKnownFloor
+              ? floored_row(args.known_floor, row_maximum(x, args.cols), args.scale + row)
+              : floored_row(row_range(x, args.cols), args.floor + row, args.scale + row);
+      quantize_row(x, args.cols, floored.inv, floored.offset, q);
     }
-    if (args.bounded) {
-      const DynamicScale bounded = bounded_scale(row_maximum(x, args.cols) - args.floor);
-      args.scale[row] = bounded.scale;
-      quantize_row(x, args.cols, bounded.inv, -args.floor * bounded.inv, q);
-      continue;
-    }
-    const DynamicScale dynamic =
-        dynamic_scale(fold_maximum(absolute_maximum(x, args.cols, F32x16::broadcast(0.0F))));
-    args.scale[row] = dynamic.scale;
-    const F32x16 inv = F32x16::broadcast(dynamic.inv);
-    for_vectors(args.cols, [&](int i, auto lanes) {
-      store_bytes(quantize(load(x + i, lanes), inv), q + i, lanes);
-    });
   }
 }
 
@@ -118,11 +140,11 @@ inline F32x16 normalized(const LayerNormArgs& args, const float* x, const Moment
              load(args.beta + i, lanes));
 }
 
-// Stores y where wanted; returns the lanewise maximum of |y| for a dynamic output.
+// Stores y where wanted; returns the range of y for a dynamic output.
 template <NormOutput kOutput>
-inline F32x16 write_normalized(const LayerNormArgs& args, int row, const Moments& moments) {
+inline RangeLanes write_normalized(const LayerNormArgs& args, int row, const Moments& moments) {
   const float* x = args.x + row * args.ldx;
-  F32x16 largest = F32x16::broadcast(0.0F);
+  RangeLanes range;
   for_vectors(args.cols, [&](int i, auto lanes) {
     const F32x16 y = normalized(args, x, moments, i, lanes);
     if (args.y) {
@@ -134,29 +156,27 @@ inline F32x16 write_normalized(const LayerNormArgs& args, int row, const Moments
       store_bytes(clamp_to_u8(t), args.q + row * args.ldq + i, lanes);
     }
     if constexpr (kOutput == NormOutput::kDynamic) {
-      largest = maximum(absolute(y), largest);
+      range.add(y, lanes);
     }
   });
-  return largest;
+  return range;
 }
 
 // Quantizes y, read back where it was stored and computed again otherwise.
 inline void quantize_normalized(const LayerNormArgs& args, int row, const Moments& moments,
-                                float largest) {
-  const DynamicScale dynamic = dynamic_scale(largest);
-  args.scale[row] = dynamic.scale;
-  const F32x16 inv = F32x16::broadcast(dynamic.inv);
-  const float* x = args.x + row * args.ldx;
+                                const RangeLanes& range) {
+  const FlooredRow floored = floored_row(range, args.floor + row, args.scale + row);
   std::uint8_t* q = args.q + row * args.ldq;
   if (args.y) {
-    const float* y = args.y + row * args.ldy;
-    for_vectors(args.cols, [&](int i, auto lanes) {
-      store_bytes(quantize(load(y + i, lanes), inv), q + i, lanes);
-    });
+    quantize_row(args.y + row * args.ldy, args.cols, floored.inv, floored.offset, q);
     return;
   }
+  const F32x16 inv = F32x16::broadcast(floored.inv);
+  const F32x16 offset = F32x16::broadcast(floored.offset);
+  const float* x = args.x + row * args.ldx;
   for_vectors(args.cols, [&](int i, auto lanes) {
-    store_bytes(quantize(normalized(args, x, moments, i, lanes), inv), q + i, lanes);
+    const F32x16 y = normalized(args, x, moments, i, lanes);
+    store_bytes(clamp_to_u8(fma(y, inv, offset)), q + i, lanes);
   });
 }
 
@@ -166,9 +186,9 @@ inline void layer_norm_body(const LayerNormArgs& args) {
     Moments moments[kRows];
     row_moments(args, row, moments);
     for (int j = 0; j < kRows; ++j) {
-      const F32x16 largest = write_normalized<kOutput>(args, row + j, moments[j]);
+      const RangeLanes range = write_normalized<kOutput>(args, row + j, moments[j]);
       if constexpr (kOutput == NormOutput::kDynamic) {
-        quantize_normalized(args, row + j, moments[j], fold_maximum(largest));
+        quantize_normalized(args, row + j, moments[j], range);
       }
     }
   });
@@ -255,6 +275,12 @@ inline void bias_activation_body(const BiasActivationArgs& args) {
       return bias_activation_body<Activation::kGeluTanh>(args);
     case Activation::kTanh:
       return bias_activation_body<Activation::kTanh>(args);
+    case Activation::kRelu6:
+      return bias_activation_body<Activation::kRelu6>(args);
+    case Activation::kSilu:
+      return bias_activation_body<Activation::kSilu>(args);
+    case Activation::kSigmoid:
+      return bias_activation_body<Activation::kSigmoid>(args);
   }
 }
 

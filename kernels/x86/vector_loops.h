@@ -61,25 +61,25 @@ struct DynamicScale {
   float inv;
 };
 
-inline DynamicScale dynamic_scale(float absolute_maximum) {
-  if (absolute_maximum < kSmallestAbsmax) {
+inline DynamicScale symmetric_scale(float absolute_maximum) {
+  if (absolute_maximum < kSmallestRange) {
     return {0.0F, 0.0F};
   }
-  return {absolute_maximum / kQuantizedMax, kQuantizedMax / absolute_maximum};
+  return {absolute_maximum / kSymmetricSteps, kSymmetricSteps / absolute_maximum};
 }
 
 // The same for values that reach `height` above their floor.
-inline DynamicScale bounded_scale(float height) {
-  if (height < kSmallestAbsmax) {
+inline DynamicScale floored_scale(float height) {
+  if (height < kSmallestRange) {
     return {0.0F, 0.0F};
   }
-  return {height / kBoundedMax, kBoundedMax / height};
+  return {height / kFlooredSteps, kFlooredSteps / height};
 }
 
 // round_half_even(fma(x, inv, 128)) as a byte in the low end of each lane, above it zeros or, for
 // NaN, a bit that the byte does not see. |x * inv| <= 127, so nothing needs a clamp.
-inline I32x16 quantize(F32x16 x, F32x16 inv) {
-  return round_to_i32(fma(x, inv, F32x16::broadcast(kDynamicZeroPoint)));
+inline I32x16 quantize_symmetric(F32x16 x, F32x16 inv) {
+  return round_to_i32(fma(x, inv, F32x16::broadcast(kSymmetricZeroPoint)));
 }
 
 // Lane by lane the largest |x|, NaN passed over. A maximum has no rounding, so its order is free:
@@ -97,6 +97,34 @@ inline F32x16 absolute_maximum(const float* x, int cols, F32x16 largest) {
   for_vectors(cols - i,
               [&](int j, auto lanes) { a = maximum(absolute(load(x + i + j, lanes)), a); });
   return maximum(a, maximum(b, c));
+}
+
+// Lane by lane the least and the largest element, NaN passed over; +inf and -inf for none.
+struct RangeLanes {
+  F32x16 least = F32x16::broadcast(__builtin_inff());
+  F32x16 largest = F32x16::broadcast(-__builtin_inff());
+
+  void add(F32x16 x, AllLanes) {
+    least = minimum(x, least);
+    largest = maximum(x, largest);
+  }
+  void add(F32x16 x, FirstLanes lanes) {
+    least = keep_first(minimum(x, least), lanes.count, least);
+    largest = keep_first(maximum(x, largest), lanes.count, largest);
+  }
+};
+
+// The range of a row. Two accumulators hide the latency.
+inline RangeLanes row_range(const float* x, int cols) {
+  RangeLanes a;
+  RangeLanes b;
+  int i = 0;
+  for (; i + 2 * kLanes <= cols; i += 2 * kLanes) {
+    a.add(F32x16::load(x + i), AllLanes{});
+    b.add(F32x16::load(x + i + kLanes), AllLanes{});
+  }
+  for_vectors(cols - i, [&](int j, auto lanes) { a.add(load(x + i + j, lanes), lanes); });
+  return {minimum(a.least, b.least), maximum(a.largest, b.largest)};
 }
 
 // The largest element, NaN passed over; -inf for none.

@@ -61,6 +61,22 @@ inline V tanh(V x) {
   return select_greater(magnitude, V::broadcast(kTanhSplit), large, small);
 }
 
+// 1 + exp(-x). The sign is flipped by a subtraction from -0, which is exact.
+template <class V>
+inline V one_plus_exp_minus(V x) {
+  return V::broadcast(1.0F) + exp(V::broadcast(-0.0F) - x);
+}
+
+template <class V>
+inline V sigmoid(V x) {
+  return V::broadcast(1.0F) / one_plus_exp_minus(x);
+}
+
+template <class V>
+inline V silu(V x) {
+  return x / one_plus_exp_minus(x);
+}
+
 template <class V>
 inline V gelu_erf(V x) {
   return gelu(kPhiQuick, kPhiQuickCenter, x);
@@ -94,6 +110,12 @@ inline V activate(V x) {
     return gelu_tanh(x);
   } else if constexpr (kActivation == Activation::kTanh) {
     return tanh(x);
+  } else if constexpr (kActivation == Activation::kRelu6) {
+    return minimum(maximum(x, V::broadcast(0.0F)), V::broadcast(6.0F));
+  } else if constexpr (kActivation == Activation::kSilu) {
+    return silu(x);
+  } else if constexpr (kActivation == Activation::kSigmoid) {
+    return sigmoid(x);
   } else {
     return x;
   }

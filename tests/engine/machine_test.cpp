@@ -1,11 +1,13 @@
-// The machine's measured limits: sane, consistent, and refused where they cannot be measured. No
-// figure is compared with a clock.
+// CPUs can be listed and bound to; the machine's measured limits are sane, consistent, and refused
+// where they cannot be measured. No figure is compared with a clock.
 #include <doctest/doctest.h>
 #include <qe/error.h>
 #include <qe/machine.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <thread>
 #include <vector>
 
 TEST_CASE("the INT8 peak is a rate per second, a clock and their quotient") {
@@ -13,6 +15,20 @@ TEST_CASE("the INT8 peak is a rate per second, a clock and their quotient") {
   CHECK(sample.gmacs > 0);
   CHECK(sample.ghz > 0);
   CHECK(sample.macs_per_cycle == doctest::Approx(sample.gmacs / sample.ghz));
+}
+
+TEST_CASE("a thread binds itself to a CPU it may use and to no other") {
+  const std::vector<int> cpus = qe::usable_cpus();
+  REQUIRE_FALSE(cpus.empty());
+  CHECK(std::is_sorted(cpus.begin(), cpus.end()));
+  std::thread([&] {
+    CHECK(qe::pin_to_cpu(cpus.back()));
+    CHECK(qe::usable_cpus() == std::vector{cpus.back()});
+    CHECK_FALSE(qe::pin_to_cpu(-1));
+    CHECK_FALSE(qe::pin_to_cpu(1 << 20));
+    CHECK(qe::usable_cpus() == std::vector{cpus.back()});
+  }).join();
+  CHECK(qe::usable_cpus() == cpus);
 }
 
 TEST_CASE("no time at all still gives a sample") {

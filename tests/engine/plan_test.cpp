@@ -8,6 +8,7 @@
 
 #include "engine/passes/passes.h"
 #include "tests/engine/tiny_model.h"
+#include "tests/support/float_models.h"
 
 #include <qe/error.h>
 #include <qe/plan.h>
@@ -44,6 +45,7 @@ std::size_t count_ops(const qe::Graph& graph, std::string_view op) {
                     [&](const qe::Node& n) { return qe::op_name(n.op) == op; }));
 }
 
+// GELU outputs count from a known floor; every other dynamic value finds one for each row.
 TEST_CASE("dynamic scheme: the arena holds exactly these buffers") {
   const auto plan = qe::Plan::compile(qe::build_model(quantized(qe::ActivationScheme::kDynamic)),
                                       {.isa = qe::Isa::kReference});
@@ -51,32 +53,38 @@ TEST_CASE("dynamic scheme: the arena holds exactly these buffers") {
   const std::string l1 = "bert.encoder.layer.1.";
   const std::set<std::string> expected = {
       "F32 bert.embeddings", "F32 bert.embeddings.LayerNorm", "U8 bert.embeddings.LayerNorm.u8",
-      "F32 bert.embeddings.LayerNorm.u8.scale",
+      "F32 bert.embeddings.LayerNorm.u8.scale", "F32 bert.embeddings.LayerNorm.u8.floor",
       // layer 0: every token
       "F32 " + l0 + "attention.self.qkv", "F32 " + l0 + "attention.self",
       "U8 " + l0 + "attention.self.u8", "F32 " + l0 + "attention.self.u8.scale",
-      "F32 " + l0 + "attention.output.add", "F32 " + l0 + "attention.output.LayerNorm",
-      "U8 " + l0 + "attention.output.LayerNorm.u8",
-      "F32 " + l0 + "attention.output.LayerNorm.u8.scale", "F32 " + l0 + "intermediate",
+      "F32 " + l0 + "attention.self.u8.floor", "F32 " + l0 + "attention.output.add",
+      "F32 " + l0 + "attention.output.LayerNorm", "U8 " + l0 + "attention.output.LayerNorm.u8",
+      "F32 " + l0 + "attention.output.LayerNorm.u8.scale",
+      "F32 " + l0 + "attention.output.LayerNorm.u8.floor", "F32 " + l0 + "intermediate",
       "U8 " + l0 + "intermediate.u8", "F32 " + l0 + "intermediate.u8.scale",
       "F32 " + l0 + "output.add", "F32 " + l0 + "output.LayerNorm",
       "U8 " + l0 + "output.LayerNorm.u8", "F32 " + l0 + "output.LayerNorm.u8.scale",
+      "F32 " + l0 + "output.LayerNorm.u8.floor",
       // layer 1: keys and values of every token, the rest of first tokens alone
       "F32 " + l0 + "output.LayerNorm.first", "U8 " + l0 + "output.LayerNorm.first.u8",
-      "F32 " + l0 + "output.LayerNorm.first.u8.scale", "F32 " + l1 + "attention.self.query",
+      "F32 " + l0 + "output.LayerNorm.first.u8.scale",
+      "F32 " + l0 + "output.LayerNorm.first.u8.floor", "F32 " + l1 + "attention.self.query",
       "F32 " + l1 + "attention.self.kv", "F32 " + l1 + "attention.self",
       "U8 " + l1 + "attention.self.u8", "F32 " + l1 + "attention.self.u8.scale",
-      "F32 " + l1 + "attention.output.add", "F32 " + l1 + "attention.output.LayerNorm",
-      "U8 " + l1 + "attention.output.LayerNorm.u8",
-      "F32 " + l1 + "attention.output.LayerNorm.u8.scale", "F32 " + l1 + "intermediate",
+      "F32 " + l1 + "attention.self.u8.floor", "F32 " + l1 + "attention.output.add",
+      "F32 " + l1 + "attention.output.LayerNorm", "U8 " + l1 + "attention.output.LayerNorm.u8",
+      "F32 " + l1 + "attention.output.LayerNorm.u8.scale",
+      "F32 " + l1 + "attention.output.LayerNorm.u8.floor", "F32 " + l1 + "intermediate",
       "U8 " + l1 + "intermediate.u8", "F32 " + l1 + "intermediate.u8.scale",
       "F32 " + l1 + "output.add", "U8 " + l1 + "output.LayerNorm.u8",
-      "F32 " + l1 + "output.LayerNorm.u8.scale", "F32 bert.pooler", "U8 bert.pooler.u8",
-      "F32 bert.pooler.u8.scale", "F32 classifier"};
+      "F32 " + l1 + "output.LayerNorm.u8.scale", "F32 " + l1 + "output.LayerNorm.u8.floor",
+      "F32 bert.pooler", "U8 bert.pooler.u8", "F32 bert.pooler.u8.scale",
+      "F32 bert.pooler.u8.floor", "F32 classifier"};
   CHECK(buffers(*plan) == expected);
 }
 
 TEST_CASE("static scheme: nothing but the residual path is wider than 8 bits") {
+  if (qe::test::skip_float("calibration")) return;
   const auto plan = qe::Plan::compile(qe::build_model(quantized(qe::ActivationScheme::kStatic)),
                                       {.isa = qe::Isa::kReference});
   const std::string l0 = "bert.encoder.layer.0.";
@@ -113,6 +121,7 @@ TEST_CASE("static scheme: nothing but the residual path is wider than 8 bits") {
 
 TEST_CASE("buffers alive at the same time do not overlap and stay inside the arena") {
   for (const auto scheme : {qe::ActivationScheme::kDynamic, qe::ActivationScheme::kStatic}) {
+    if (scheme == qe::ActivationScheme::kStatic && qe::test::skip_float("calibration")) continue;
     const auto plan = qe::Plan::compile(qe::build_model(quantized(scheme)),
                                         {.max_tokens = 333, .isa = qe::Isa::kReference});
     const auto& all = plan->buffers();
@@ -177,6 +186,25 @@ TEST_CASE("the multiply-adds of a run are those of the model's shapes") {
   const std::int64_t last = tokens * 2 * h * h + 2 * h * h + 2 * h * f + 2 * tokens * h;
   const std::int64_t head = h * h + h * s.labels;
   CHECK(plan->macs(10, 1) == whole + last + head);
+}
+
+TEST_CASE("a build without float products refuses float models by name, others do not") {
+  const qe::Model model = qe::build_model(TinyCheckpoint({}).bert());
+  const TinyBatch batch({20}, TinyShape{}.vocab, 3);
+  const std::vector<qe::CalibrationText> texts = {{batch.ids, batch.types}};
+  if (qe::test::runs_float_models()) {
+    CHECK_FALSE(qe::Plan::compile(model, {})->integer());
+    CHECK(qe::calibrate(model, texts, 1).size() > 10);
+    return;
+  }
+  CHECK_THROWS_AS(qe::calibrate(model, texts, 1), qe::UnsupportedError);
+  try {
+    qe::Plan::compile(model, {});
+    FAIL("no exception");
+  } catch (const qe::UnsupportedError& e) {
+    CHECK(e.detail().name == "bert.encoder.layer.0.attention.self.qkv");
+    CHECK(e.detail().expected == "a quantized model");
+  }
 }
 
 TEST_CASE("a graph that does not type-check is refused by name") {

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/engine/tiny_model.h"
+#include "tests/support/float_models.h"
 
 #include <qe/error.h>
 #include <qe/quantize.h>
@@ -53,6 +54,7 @@ const std::vector<int> kLengths = {1, 7, 40, 2, 33, 16, 5, 40, 40, 12, 3, 39, 40
 
 TEST_CASE("integer logits are bit-equal over instruction sets, threads and batches") {
   for (const auto scheme : {qe::ActivationScheme::kDynamic, qe::ActivationScheme::kStatic}) {
+    if (scheme == qe::ActivationScheme::kStatic && qe::test::skip_float("calibration")) continue;
     for (const TinyShape& shape :
          {TinyShape{},
           TinyShape{.hidden = 72, .heads = 3, .intermediate = 130, .activation = "relu"},
@@ -89,17 +91,12 @@ TEST_CASE("integer logits are bit-equal over instruction sets, threads and batch
 }
 
 TEST_CASE("integer answers stay close to float ones") {
+  if (qe::test::skip_float("float logits")) return;
   const TinyShape shape;
   const qe::Checkpoint checkpoint = TinyCheckpoint(shape).bert();
   const TinyBatch batch(kLengths, shape.vocab, 12);
   const qe::Isa isa = qe::default_isa();
-  std::vector<float> exact;
-  try {
-    exact = run(compile(checkpoint, isa), 2, batch);
-  } catch (const qe::UnsupportedError& e) {
-    MESSAGE("skipped: " << e.what());
-    return;
-  }
+  const std::vector<float> exact = run(compile(checkpoint, isa), 2, batch);
   for (const auto scheme : {qe::ActivationScheme::kDynamic, qe::ActivationScheme::kStatic}) {
     const auto actual = run(compile(quantized(shape, scheme), isa), 2, batch);
     double signal = 0;

@@ -1,13 +1,59 @@
-// The pool runs every body on every thread, barriers hold, and nothing hangs when there are more
-// threads than CPUs.
+// The pool runs every body on every thread, barriers hold, nothing hangs when there are more
+// threads than CPUs, and threads that cannot be started are an error.
+#include <pthread.h>
+
 #include <atomic>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include "engine/runtime/thread_pool.h"
+#include "tests/engine/tiny_model.h"
+#include "tests/support/float_models.h"
+
+#include <qe/error.h>
+#include <qe/quantize.h>
 
 namespace {
+
+// While this lives no thread can be started: each would need a stack larger than the address space.
+class NoThreads {
+ public:
+  NoThreads() {
+    REQUIRE(pthread_getattr_default_np(&saved_) == 0);
+    pthread_attr_t endless = saved_;
+    REQUIRE(pthread_attr_setstacksize(&endless, std::size_t{1} << 60) == 0);
+    REQUIRE(pthread_setattr_default_np(&endless) == 0);
+  }
+  ~NoThreads() { pthread_setattr_default_np(&saved_); }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t saved_;
+};
+
+TEST_CASE("threads that cannot be started are an error that names their number") {
+  const NoThreads no_threads;
+  CHECK_NOTHROW(qe::ThreadPool(1, false));
+  try {
+    qe::ThreadPool(3, false);
+    FAIL("no exception");
+  } catch (const qe::ResourceError& e) {
+    CHECK(e.detail().name == "threads");
+    CHECK(e.detail().expected == "3");
+  }
+}
+
+TEST_CASE("calibration passes that error on") {
+  if (qe::test::skip_float("calibration")) return;
+  const qe::Model model = qe::build_model(qe::test::TinyCheckpoint({}).bert());
+  const qe::test::TinyBatch batch({20}, qe::test::TinyShape{}.vocab, 3);
+  const std::vector<qe::CalibrationText> texts = {{batch.ids, batch.types}};
+  const NoThreads no_threads;
+  CHECK_THROWS_AS(qe::calibrate(model, texts, 2), qe::ResourceError);
+  CHECK(qe::calibrate(model, texts, 1).size() > 10);
+}
 
 TEST_CASE("every thread runs, and no thread passes a barrier early") {
   for (const int threads : {1, 2, 5, 32}) {

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ensure_packages "${QE_TEST_PACKAGES[@]}" clang libclang-rt-14-dev
 
 readonly seconds=${1:-20}
-readonly targets=(config safetensors tokenizer_json tsv vocab_txt)
+readonly targets=(config image model_config safetensors timm_config tokenizer_json tsv vocab_txt)
 cmake --preset fuzz
 cmake --build --preset fuzz --target "${targets[@]/#/fuzz_}"
 work=$(mktemp -d)
@@ -21,7 +21,12 @@ for target in "${targets[@]}"; do
   if [ -d "tests/fuzz/seeds/$target" ]; then
     inputs+=("tests/fuzz/seeds/$target")
   fi
-  if ! build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len=512 -timeout=2 \
+  longest=512
+  if [ "$target" = image ]; then
+    longest=2048  # the tables of a JPEG alone have 600 bytes
+    inputs+=(tests/data/images)
+  fi
+  if ! build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len="$longest" -timeout=2 \
     -print_final_stats=1 -artifact_prefix="$PWD/build/fuzz/" "${inputs[@]}" >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
     echo "fuzz_$target failed" >&2

@@ -33,7 +33,7 @@ int shape_count() {
 
 // The value and the output format of one epilogue, chosen at random.
 struct Epilogue {
-  bool offset, row_scale, bias, residual, u8;
+  bool offset, row_scale, row_floor, bias, residual, u8;
   Activation activation;
 };
 
@@ -46,9 +46,9 @@ std::string describe(const Shape& s, const Epilogue& e, const KernelTable& table
   return std::string(table.name) + " m " + std::to_string(s.m) + " n " + std::to_string(s.n) +
          " k " + std::to_string(s.k) + " panels " + std::to_string(s.first_panel) + "-" +
          std::to_string(s.last_panel) + " offset " + std::to_string(e.offset) + " row_scale " +
-         std::to_string(e.row_scale) + " bias " + std::to_string(e.bias) + " residual " +
-         std::to_string(e.residual) + " u8 " + std::to_string(e.u8) + " activation " +
-         std::to_string(static_cast<int>(e.activation));
+         std::to_string(e.row_scale) + " row_floor " + std::to_string(e.row_floor) + " bias " +
+         std::to_string(e.bias) + " residual " + std::to_string(e.residual) + " u8 " +
+         std::to_string(e.u8) + " activation " + std::to_string(static_cast<int>(e.activation));
 }
 
 class Random {
@@ -85,12 +85,18 @@ float expected_activation(Activation activation, float y) {
       return y;
     case Activation::kRelu:
       return y > 0.0F ? y : 0.0F;
+    case Activation::kRelu6:
+      return y > 0.0F ? std::min(y, 6.0F) : 0.0F;
     case Activation::kGeluErf:
       return reference::gelu_erf(y);
     case Activation::kGeluTanh:
       return reference::gelu_tanh(y);
     case Activation::kTanh:
       return reference::tanh(y);
+    case Activation::kSilu:
+      return reference::silu(y);
+    case Activation::kSigmoid:
+      return reference::sigmoid(y);
   }
   return y;
 }
@@ -126,6 +132,9 @@ class Problem {
     scale_ = fill_with<float>(scale_buffer_, columns, random, [&] { return random.real(0.01F); });
     bias_ = fill_with<float>(bias_buffer_, columns, random, [&] { return random.real(200.0F); });
     row_scale_ = fill_with<float>(row_scale_buffer_, m, random, [&] { return random.real(2.0F); });
+    row_floor_ = fill_with<float>(row_floor_buffer_, m, random, [&] { return random.real(2.0F); });
+    weight_sum_ =
+        fill_with<float>(weight_sum_buffer_, columns, random, [&] { return random.real(50.0F); });
     residual_ = fill_with<float>(residual_buffer_, (m - 1) * ld_residual + n, random,
                                  [&] { return random.real(10.0F); });
     out_inv_scale_ = random.real(50.0F);
@@ -246,7 +255,15 @@ class Problem {
   float expected(int row, int column) const {
     const auto acc = static_cast<float>(sums_[static_cast<std::size_t>(row) * shape_.n + column]);
     const float scale = epilogue_.row_scale ? row_scale_[row] * scale_[column] : scale_[column];
-    float y = epilogue_.bias ? std::fma(acc, scale, bias_[column]) : acc * scale;
+    float y = 0;
+    if (epilogue_.row_floor) {
+      const float floor = epilogue_.bias
+                              ? std::fma(row_floor_[row], weight_sum_[column], bias_[column])
+                              : row_floor_[row] * weight_sum_[column];
+      y = std::fma(acc, scale, floor);
+    } else {
+      y = epilogue_.bias ? std::fma(acc, scale, bias_[column]) : acc * scale;
+    }
     y = expected_activation(epilogue_.activation, y);
     if (epilogue_.u8) {
       return epilogue_.activation == Activation::kNone
@@ -269,6 +286,8 @@ class Problem {
     args.column_offset = epilogue_.offset ? offset_ : nullptr;
     args.column_scale = scale_;
     args.row_scale = epilogue_.row_scale ? row_scale_ : nullptr;
+    args.row_floor = epilogue_.row_floor ? row_floor_ : nullptr;
+    args.column_weight_sum = epilogue_.row_floor ? weight_sum_ : nullptr;
     args.bias = epilogue_.bias ? bias_ : nullptr;
     args.activation = epilogue_.activation;
     if (epilogue_.u8) {
@@ -287,8 +306,9 @@ class Problem {
 
   GuardedBuffer w_buffer_{kCapacity}, packed_buffer_{kCapacity}, column_sum_buffer_{kCapacity},
       a_buffer_{kCapacity}, offset_buffer_{kCapacity}, scale_buffer_{kCapacity},
-      bias_buffer_{kCapacity}, row_scale_buffer_{kCapacity}, residual_buffer_{kCapacity},
-      f32_buffer_{kCapacity}, u8_buffer_{kCapacity};
+      bias_buffer_{kCapacity}, row_scale_buffer_{kCapacity}, row_floor_buffer_{kCapacity},
+      weight_sum_buffer_{kCapacity}, residual_buffer_{kCapacity}, f32_buffer_{kCapacity},
+      u8_buffer_{kCapacity};
   Shape shape_{};
   Epilogue epilogue_{};
   std::int8_t* w_ = nullptr;
@@ -299,6 +319,8 @@ class Problem {
   float* scale_ = nullptr;
   float* bias_ = nullptr;
   float* row_scale_ = nullptr;
+  float* row_floor_ = nullptr;
+  float* weight_sum_ = nullptr;
   float* residual_ = nullptr;
   float* f32_ = nullptr;
   std::uint8_t* u8_ = nullptr;
@@ -311,6 +333,7 @@ Epilogue random_epilogue(Random& random) {
   Epilogue e{};
   e.offset = random.flip();
   e.row_scale = random.flip();
+  e.row_floor = random.flip();
   e.bias = random.flip();
   e.u8 = random.flip();
   e.residual = !e.u8 && random.flip();

@@ -10,6 +10,8 @@ enum class Function : std::uint8_t {
   kExp,
   kExp255,
   kTanh,
+  kSigmoid,
+  kSilu,
   kGeluErf,
   kGeluTanh,
   kGeluErfPrecise,

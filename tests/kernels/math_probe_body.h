@@ -15,6 +15,10 @@ inline F32x16 apply(test::Function function, F32x16 x) {
       return exp_255(x);
     case test::Function::kTanh:
       return tanh(x);
+    case test::Function::kSigmoid:
+      return sigmoid(x);
+    case test::Function::kSilu:
+      return silu(x);
     case test::Function::kGeluErf:
       return gelu_erf(x);
     case test::Function::kGeluTanh:

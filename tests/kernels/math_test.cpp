@@ -37,6 +37,9 @@ double exact_exp(double x) { return std::exp(std::clamp(x, -87.0, 88.0)); }
 float scalar_exp_255(float x) noexcept { return x > 0.0F ? 0.0F : reference::exp_255(x); }
 double exact_exp_255(double x) { return x > 0.0 ? 0.0 : 255.0 * exact_exp(x); }
 double exact_tanh(double x) { return std::tanh(x); }
+// exp's range is clamped, which sigmoid and SiLU inherit.
+double exact_sigmoid(double x) { return 1.0 / (1.0 + exact_exp(-x)); }
+double exact_silu(double x) { return x / (1.0 + exact_exp(-x)); }
 double exact_gelu_erf(double x) { return 0.5 * x * std::erfc(-x * kSqrtHalf); }
 double exact_gelu_tanh(double x) {
   return 0.5 * x * (1.0 + std::tanh(kSqrtTwoOverPi * (x + 0.044715 * x * x * x)));
@@ -46,6 +49,8 @@ constexpr FunctionUnderTest kFunctions[] = {
     {"exp", Function::kExp, reference::exp, exact_exp, 0.0, 7.4e-7},
     {"exp_255", Function::kExp255, scalar_exp_255, exact_exp_255, 0.0, 7.4e-7},
     {"tanh", Function::kTanh, reference::tanh, exact_tanh, 2.4e-7, 4.2e-7},
+    {"sigmoid", Function::kSigmoid, reference::sigmoid, exact_sigmoid, 1.3e-7, 8e-7},
+    {"silu", Function::kSilu, reference::silu, exact_silu, 8e-7, 0.0},
     {"gelu_erf", Function::kGeluErf, reference::gelu_erf, exact_gelu_erf, 2.4e-5, 0.0},
     {"gelu_tanh", Function::kGeluTanh, reference::gelu_tanh, exact_gelu_tanh, 2.1e-5, 0.0},
     {"gelu_erf_precise", Function::kGeluErfPrecise, reference::gelu_erf_precise, exact_gelu_erf,

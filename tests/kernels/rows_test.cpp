@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <vector>
 
 #include "kernels/reference/math.h"
@@ -55,32 +58,57 @@ void for_shapes(Check check) {
   }
 }
 
+constexpr float kKnownFloor = -0.17F;
+constexpr float kInvScale = 30.5F;
+constexpr float kZeroPoint = 111.0F;
+
 struct QuantizeRun {
   GuardedBuffer<std::uint8_t> q;
-  GuardedBuffer<float> scale;
+  GuardedBuffer<float> scale, floor;
 
-  QuantizeRun(const KernelTable& table, const float* x, Shape s)
-      : q(extent(s.rows, s.cols, s.ld)), scale(static_cast<std::size_t>(s.rows)) {
+  QuantizeRun(const KernelTable& table, RowScheme scheme, const float* x, Shape s)
+      : q(extent(s.rows, s.cols, s.ld)),
+        scale(static_cast<std::size_t>(s.rows)),
+        floor(static_cast<std::size_t>(s.rows)) {
     table.quantize_rows({.x = x,
                          .ldx = s.ld,
                          .rows = s.rows,
                          .cols = s.cols,
                          .q = q.data(),
                          .ldq = s.ld,
-                         .scale = scale.data()});
+                         .scheme = scheme,
+                         .scale = scheme == RowScheme::kStatic ? nullptr : scale.data(),
+                         .floor = scheme == RowScheme::kOwnFloor ? floor.data() : nullptr,
+                         .known_floor = kKnownFloor,
+                         .inv_scale = kInvScale,
+                         .zero_point = kZeroPoint});
   }
 };
+
+// The rule of bytes above a floor, for a row without NaN or infinity, written as the header has it.
+void check_floored_row(const float* x, int cols, float floor, float scale, const std::uint8_t* q) {
+  const float height = *std::max_element(x, x + cols) - floor;
+  const float inv = height < 0x1p-100F ? 0.0F : 255.0F / height;
+  REQUIRE(scale == (height < 0x1p-100F ? 0.0F : height / 255.0F));
+  for (int i = 0; i < cols; ++i) {
+    REQUIRE(q[i] == reference::round_to_u8(std::fma(x[i], inv, -floor * inv)));
+    REQUIRE(std::fabs(floor + scale * q[i] - x[i]) <= 0.501F * scale + 1e-6F * std::fabs(x[i]));
+  }
+}
 
 enum class NormCase : std::uint8_t { kFloat, kInPlaceDynamic, kDynamicOnly, kStatic };
 
 struct NormRun {
   GuardedBuffer<float> y;
   GuardedBuffer<std::uint8_t> q;
-  GuardedBuffer<float> scale;
+  GuardedBuffer<float> scale, floor;
 
   NormRun(const KernelTable& table, GuardedBuffer<float>& x, float* gamma, float* beta, Shape s,
           NormCase what)
-      : y(x.size()), q(x.size()), scale(static_cast<std::size_t>(s.rows)) {
+      : y(x.size()),
+        q(x.size()),
+        scale(static_cast<std::size_t>(s.rows)),
+        floor(static_cast<std::size_t>(s.rows)) {
     std::copy(x.span().begin(), x.span().end(), y.span().begin());
     const bool in_place = what == NormCase::kInPlaceDynamic;
     const bool dynamic = in_place || what == NormCase::kDynamicOnly;
@@ -96,6 +124,7 @@ struct NormRun {
                       .q = what == NormCase::kFloat ? nullptr : q.data(),
                       .ldq = s.ld,
                       .scale = dynamic ? scale.data() : nullptr,
+                      .floor = dynamic ? floor.data() : nullptr,
                       .inv_scale = 21.5F,
                       .zero_point = 117.0F});
   }
@@ -103,104 +132,90 @@ struct NormRun {
 
 }  // namespace
 
-TEST_CASE("quantize_rows: bits of the reference") {
+TEST_CASE("quantize_rows: bits of the reference under every scheme") {
   Random random(kSeed);
   for_shapes([&](Shape s) {
     GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
     random.fill(x.span(), 2.0F);
     plant_special_rows(x.span(), s.rows, s.cols, s.ld);
-    const QuantizeRun expected(reference_table(), x.data(), s);
-    for (const KernelTable* table : tables_beside_reference()) {
-      QuantizeRun run(*table, x.data(), s);
-      CAPTURE(table->name);
-      REQUIRE(run.q.same_bytes(expected.q));
-      REQUIRE(run.q.front_intact());
-      REQUIRE(run.scale.same_bytes(expected.scale));
+    for (const RowScheme scheme : {RowScheme::kStatic, RowScheme::kSymmetric, RowScheme::kOwnFloor,
+                                   RowScheme::kKnownFloor}) {
+      QuantizeRun expected(reference_table(), scheme, x.data(), s);
+      for (const KernelTable* table : tables_beside_reference()) {
+        QuantizeRun run(*table, scheme, x.data(), s);
+        CAPTURE(table->name);
+        CAPTURE(static_cast<int>(scheme));
+        REQUIRE(run.q.same_bytes(expected.q));
+        REQUIRE(run.q.front_intact());
+        REQUIRE(same_floats(run.scale.span(), expected.scale.span()));
+        REQUIRE(same_floats(run.floor.span(), expected.floor.span()));
+      }
     }
   });
 }
 
-TEST_CASE(
-    "quantize_rows with a given scale: bits of the reference, the rounding of the definition") {
+TEST_CASE("quantize_rows: a given scale rounds as defined, bytes above a floor take every step") {
   Random random(kSeed + 6);
   for_shapes([&](Shape s) {
     GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
-    random.fill(x.span(), 4.0F);
-    plant_special_rows(x.span(), s.rows, s.cols, s.ld);
-    const auto run = [&](const KernelTable& table) {
-      GuardedBuffer<std::uint8_t> q(x.size());
-      table.quantize_rows({.x = x.data(),
-                           .ldx = s.ld,
-                           .rows = s.rows,
-                           .cols = s.cols,
-                           .q = q.data(),
-                           .ldq = s.ld,
-                           .scale = nullptr,
-                           .inv_scale = 30.5F,
-                           .zero_point = 111.0F});
-      return std::vector<std::uint8_t>(q.span().begin(), q.span().end());
-    };
-    const std::vector<std::uint8_t> expected = run(reference_table());
-    REQUIRE(expected[0] == reference::round_to_u8(std::fma(x[0], 30.5F, 111.0F)));
-    for (const KernelTable* table : tables_beside_reference()) {
-      CAPTURE(table->name);
-      REQUIRE(run(*table) == expected);
-    }
-  });
-}
-
-TEST_CASE("quantize_rows above a floor: bits of the reference, 255 steps to the largest") {
-  Random random(kSeed + 7);
-  for_shapes([&](Shape s) {
-    GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
     random.fill(x.span(), 3.0F);
-    for (float& value : x.span()) value = std::max(value, -0.17F);
-    const auto run = [&](const KernelTable& table, std::vector<float>& scale) {
-      GuardedBuffer<std::uint8_t> q(x.size());
-      table.quantize_rows({.x = x.data(),
-                           .ldx = s.ld,
-                           .rows = s.rows,
-                           .cols = s.cols,
-                           .q = q.data(),
-                           .ldq = s.ld,
-                           .scale = scale.data(),
-                           .bounded = true,
-                           .floor = -0.17F});
-      return std::vector<std::uint8_t>(q.span().begin(), q.span().end());
-    };
-    std::vector<float> scale(static_cast<std::size_t>(s.rows));
-    const std::vector<std::uint8_t> expected = run(reference_table(), scale);
+    QuantizeRun fixed(reference_table(), RowScheme::kStatic, x.data(), s);
+    REQUIRE(fixed.q[0] == reference::round_to_u8(std::fma(x[0], kInvScale, kZeroPoint)));
+    QuantizeRun own(reference_table(), RowScheme::kOwnFloor, x.data(), s);
     for (int row = 0; row < s.rows; ++row) {
-      for (int i = 0; i < s.cols; ++i) {
-        const auto at = static_cast<std::size_t>(row) * static_cast<std::size_t>(s.ld) +
-                        static_cast<std::size_t>(i);
-        const float step = scale[static_cast<std::size_t>(row)];
-        REQUIRE(std::fabs(-0.17F + step * expected[at] - x[at]) <= 0.501F * step + 1e-6F);
-      }
+      const float* at = x.data() + row * s.ld;
+      const auto r = static_cast<std::size_t>(row);
+      REQUIRE(own.floor[r] == *std::min_element(at, at + s.cols));
+      check_floored_row(at, s.cols, own.floor[r], own.scale[r], own.q.data() + row * s.ld);
     }
-    for (const KernelTable* table : tables_beside_reference()) {
-      CAPTURE(table->name);
-      std::vector<float> other(scale.size());
-      REQUIRE(run(*table, other) == expected);
-      REQUIRE(other == scale);
+    for (float& value : x.span()) value = std::max(value, kKnownFloor);
+    QuantizeRun known(reference_table(), RowScheme::kKnownFloor, x.data(), s);
+    for (int row = 0; row < s.rows; ++row) {
+      check_floored_row(x.data() + row * s.ld, s.cols, kKnownFloor,
+                        known.scale[static_cast<std::size_t>(row)], known.q.data() + row * s.ld);
     }
   });
 }
 
-TEST_CASE("quantize_rows: scale, rounding and special rows") {
+TEST_CASE("quantize_rows: symmetric scale and rounding") {
   std::vector<float> x = {1.0F, -2.0F, 0.5F, 0.0F,  //
                           0.0F, 0.0F,  0.0F, 0.0F};
-  std::uint8_t q[8];
-  float scale[2];
-  reference_table().quantize_rows(
-      {.x = x.data(), .ldx = 4, .rows = 2, .cols = 4, .q = q, .ldq = 4, .scale = scale});
-  CHECK(scale[0] == 2.0F / 127.0F);
-  CHECK(q[0] == 192);  // 128 + 63.5, to even
-  CHECK(q[1] == 1);
-  CHECK(q[2] == 160);  // 128 + 31.75
-  CHECK(q[3] == 128);
-  CHECK(scale[1] == 0.0F);
-  CHECK(q[4] == 128);
+  const QuantizeRun run(reference_table(), RowScheme::kSymmetric, x.data(), {2, 4, 4});
+  QuantizeRun expected(reference_table(), RowScheme::kSymmetric, x.data(), {2, 4, 4});
+  const std::uint8_t bytes[] = {192, 1, 160, 128, 128, 128, 128, 128};  // 63.5 to even, 31.75
+  std::copy(std::begin(bytes), std::end(bytes), expected.q.data());
+  expected.scale[0] = 2.0F / 127.0F;
+  expected.scale[1] = 0.0F;
+  CHECK(run.q.same_bytes(expected.q));
+  CHECK(run.scale.same_bytes(expected.scale));
+}
+
+TEST_CASE("quantize_rows above the row's minimum: rows that are not ordinary") {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  struct Row {
+    float x[3];
+    float floor, scale;
+    std::uint8_t q[3];
+  };
+  const Row rows[] = {
+      {{1.0F, 2.0F, 6.1F}, 1.0F, (6.1F - 1.0F) / 255.0F, {0, 50, 255}},
+      {{-7.0F, -7.0F, -7.0F}, -7.0F, 0.0F, {0, 0, 0}},         // constant: exact
+      {{0.0F, -0.0F, 0.0F}, 0.0F, 0.0F, {0, 0, 0}},            // the floor is never -0
+      {{1e-40F, 0.0F, 3e-40F}, 0.0F, 0.0F, {0, 0, 0}},         // too small to tell apart
+      {{kNan, 1.0F, 2.0F}, 1.0F, 1.0F / 255.0F, {0, 0, 255}},  // passed over
+      {{kNan, kNan, kNan}, kInf, 0.0F, {0, 0, 0}},             // nothing found
+      {{kInf, 1.0F, 2.0F}, 1.0F, kInf, {0, 0, 0}},             // a product that reads it is NaN
+      {{-kInf, 1.0F, 2.0F}, -kInf, kInf, {0, 0, 0}},
+      {{-3e38F, 3e38F, 0.0F}, -3e38F, kInf, {0, 0, 0}},  // a range beyond the floats
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.x[0]);
+    QuantizeRun run(reference_table(), RowScheme::kOwnFloor, row.x, {1, 3, 3});
+    CHECK(std::bit_cast<std::uint32_t>(run.floor[0]) == std::bit_cast<std::uint32_t>(row.floor));
+    CHECK(run.scale[0] == row.scale);
+    CHECK(std::equal(std::begin(row.q), std::end(row.q), run.q.data()));
+  }
 }
 
 TEST_CASE("layer_norm: bits of the reference, every output") {
@@ -223,6 +238,13 @@ TEST_CASE("layer_norm: bits of the reference, every output") {
         REQUIRE(same_floats(run.y.span(), expected.y.span()));
         REQUIRE(run.q.same_bytes(expected.q));
         REQUIRE(same_floats(run.scale.span(), expected.scale.span()));
+        REQUIRE(same_floats(run.floor.span(), expected.floor.span()));
+      }
+      if (what == NormCase::kInPlaceDynamic) {
+        REQUIRE(expected.floor[0] ==
+                *std::min_element(expected.y.data(), expected.y.data() + s.cols));
+        check_floored_row(expected.y.data(), s.cols, expected.floor[0], expected.scale[0],
+                          expected.q.data());
       }
     }
   });
@@ -250,6 +272,7 @@ TEST_CASE("layer_norm: close to the definition in double") {
                                 .q = nullptr,
                                 .ldq = 0,
                                 .scale = nullptr,
+                                .floor = nullptr,
                                 .inv_scale = 0.0F,
                                 .zero_point = 0.0F});
   double mean = 0.0;
@@ -327,7 +350,8 @@ TEST_CASE("bias_activation: bits of the reference, every activation") {
     random.fill(bias.span(), 1.0F);
     plant_special_rows(x.span(), s.rows, s.cols, s.ld);
     for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kGeluErf,
-                                        Activation::kGeluTanh, Activation::kTanh}) {
+                                        Activation::kGeluTanh, Activation::kTanh,
+                                        Activation::kRelu6, Activation::kSilu, Activation::kSigmoid}) {
       for (const bool extras : {false, true}) {
         const auto run = [&](const KernelTable& table) {
           GuardedBuffer<float> y(x.size());

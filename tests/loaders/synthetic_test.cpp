@@ -1,11 +1,15 @@
 // Synthetic model directories: shapes, distribution, reproducibility, and refused arguments.
 #include <cmath>
+#include <random>
 #include <set>
 
 #include <doctest/doctest.h>
 
 #include "loaders/synthetic_weights.h"
 #include "tests/loaders/models.h"
+
+#include <qe/model.h>
+#include <qe/session.h>
 
 namespace {
 
@@ -94,7 +98,50 @@ TEST_CASE("bad arguments are refused before anything is written") {
   qe::write_synthetic("bert-tiny", dir / "m");
   CHECK(refused("bert-tiny:1").problem == "output directory exists");
   CHECK_NOTHROW(qe::write_synthetic("bert-tiny:1", dir / "m", {.force = true}));
-  CHECK(qe::synthetic_models().size() >= 6);
+  CHECK(qe::synthetic_models().size() >= 12);
+}
+
+TEST_CASE("activations of synthetic image models neither die out nor explode") {
+  TempDir dir;
+  std::vector<std::uint8_t> pixels(std::size_t{2} * 224 * 224 * 3);
+  std::mt19937 random(7);
+  for (std::uint8_t& pixel : pixels) pixel = static_cast<std::uint8_t>(random());
+  for (const char* name : {"resnet18", "resnet50", "mobilenetv2_100", "efficientnet_b0",
+                           "squeezenet1_1", "vit_small_patch16_224"}) {
+    CAPTURE(name);
+    qe::write_synthetic(std::string(name) + ":3", dir / name, {.labels = 50});
+    qe::Model model = qe::build_model(qe::load_checkpoint(dir / name));
+    CHECK(model.architecture == name);
+    CHECK(model.labels.size() == 50);
+    const auto plan = qe::Plan::compile(std::move(model), {.max_sequences = 2});
+    qe::Session session(plan, {});
+    double sum = 0;
+    double squares = 0;
+    for (const float logit : session.run(qe::ImageBatch{.pixels = pixels})) {
+      sum += logit;
+      squares += logit * logit;
+    }
+    const double deviation = std::sqrt(squares / 100 - sum * sum / 10000);
+    MESSAGE(name << ": logits of deviation " << deviation);
+    CHECK(deviation > 0.05);
+    CHECK(deviation < 20);
+  }
+}
+
+TEST_CASE("synthetic image models are reproducible and take no vocabulary") {
+  TempDir dir;
+  qe::write_synthetic("squeezenet1_1", dir / "a");
+  qe::write_synthetic("squeezenet1_1:0", dir / "b");
+  qe::write_synthetic("squeezenet1_1:1", dir / "c");
+  const auto a = qe::test::read_tree(dir / "a");
+  CHECK(a == qe::test::read_tree(dir / "b"));
+  CHECK(a != qe::test::read_tree(dir / "c"));
+  CHECK(a.size() == 2);
+  CHECK(qe::load_checkpoint(dir / "a").tensors.at("classifier.1.weight").tensor.shape ==
+        qe::Shape{1000, 512, 1, 1});
+  CHECK(error_of<qe::UsageError>([&] {
+          qe::write_synthetic("resnet18", dir / "d", {.vocab = "[PAD]\n"});
+        }).name == "resnet18");
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ from or had by not but what all were we when your can there each which she how t
 about out many then them these so some her would make like him into time has look two more write
 go see number no way could people my than first water been call who its now find long down day did
 get come made may part""".split()
-SUFFIXES = ["##s", "##ed", "##ing", "##er", "##ly", "##ment", "##able", "##est"]
+SUFFIXES = ["##ness", "##ed", "##ing", "##er", "##ly", "##ment", "##able", "##est"]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,13 @@ CASES = [
 
 
 def vocabulary() -> list[str]:
+    """Tokens by id. Tokenizers differ on a token given twice, so none is."""
     letters = string.ascii_lowercase + string.digits
-    return [*SPECIAL, *string.punctuation, *letters, *("##" + c for c in letters),
-            *(w for w in dict.fromkeys(WORDS) if len(w) > 1), *SUFFIXES]
+    tokens = [*SPECIAL, *string.punctuation, *letters, *("##" + c for c in letters),
+              *(w for w in dict.fromkeys(WORDS) if len(w) > 1), *SUFFIXES]
+    if len(set(tokens)) != len(tokens):
+        raise SystemExit("the vocabulary holds a token twice")
+    return tokens
 
 
 def make_model(case: Case, vocab_size: int):

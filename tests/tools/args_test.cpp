@@ -71,7 +71,7 @@ TEST_CASE("thresholds") {
 
 TEST_CASE("shared flags and their defaults") {
   const SharedFlags defaults = parsed({});
-  CHECK(defaults.threads == usable_cpus());
+  CHECK(defaults.threads == cpu_count());
   CHECK(defaults.format == "table");
   CHECK(defaults.max_length == 0);
   const SharedFlags flags = parsed({"--threads",

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/float_models.h"
 #include "tests/tools/shell.h"
 
 namespace qe::tools {
@@ -40,8 +41,8 @@ TEST_CASE("every tool explains itself") {
 }
 
 TEST_CASE("texts by flag") {
-  const Outcome outcome =
-      shell("qe-run " + kModel + " --text 'i am so angry at them' --text 'i feel so sad and lost'");
+  const Outcome outcome = shell("qe-run " + runnable() +
+                                " --text 'i am so angry at them' --text 'i feel so sad and lost'");
   CHECK(outcome.code == 0);
   CHECK(outcome.err.empty());
   CHECK(outcome.out.starts_with("anger 0."));
@@ -49,8 +50,19 @@ TEST_CASE("texts by flag") {
   CHECK(outcome.out.find("surprise 0.") != std::string::npos);
 }
 
+TEST_CASE("float models run, or are refused in words by a build without float products") {
+  const Outcome outcome = shell("qe-run " + kModel + " --text hello");
+  if (test::runs_float_models()) {
+    CHECK(outcome.code == 0);
+  } else {
+    CHECK(outcome.code == 3);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.err.find("this build runs integer models only") != std::string::npos);
+  }
+}
+
 TEST_CASE("lines of standard input, in order, one bad line does not end them") {
-  const Outcome outcome = shell("qe-run " + kModel + " --format jsonl --batch 2",
+  const Outcome outcome = shell("qe-run " + runnable() + " --format jsonl --batch 2",
                                 "i am angry\nbad \xFF line\n\ni am sad\r\nlast without end");
   CHECK(outcome.code == 4);
   CHECK(outcome.err == "qe-run: standard input: line 2: is not UTF-8\n");
@@ -74,13 +86,13 @@ TEST_CASE("lines of standard input, in order, one bad line does not end them") {
 TEST_CASE("CSV and output files") {
   const auto file = scratch("run-output") / "answers.csv";
   const Outcome outcome =
-      shell("qe-run " + kModel + " --text hello --format csv --output '" + file.string() + "'");
+      shell("qe-run " + runnable() + " --text hello --format csv --output '" + file.string() + "'");
   CHECK(outcome.code == 0);
   CHECK(outcome.out.empty());
   CHECK(read_file(file).starts_with("line,label,p(sadness),p(joy),"));
-  CHECK(shell("qe-run " + kModel + " --text hello --output /nonexistent/file").code == 5);
-  CHECK(shell("qe-run " + kModel + " --text hello --output /dev/full").code == 5);
-  CHECK(shell("qe-run " + kModel + " --text hello > /dev/full").code == 5);
+  CHECK(shell("qe-run " + runnable() + " --text hello --output /nonexistent/file").code == 5);
+  CHECK(shell("qe-run " + runnable() + " --text hello --output /dev/full").code == 5);
+  CHECK(shell("qe-run " + runnable() + " --text hello > /dev/full").code == 5);
 }
 
 TEST_CASE("token ids alone, even without weights") {
@@ -108,19 +120,20 @@ TEST_CASE("pairs") {
   CHECK(bad.err.find("line 1") != std::string::npos);
   CHECK(bad.out == lines.out);
   CHECK(shell(tokenize + "--text a --text b --pair c").code == 2);
-  CHECK(shell("qe-run " + kModel + " --text one --pair two").code == 0);
+  CHECK(shell("qe-run " + runnable() + " --text one --pair two").code == 0);
 }
 
 TEST_CASE("texts are cut on request and marked") {
   const auto line = json::parse(
-      shell("qe-run " + kModel + " --max-length 5 --format jsonl --text 'a b c d e f g h'").out);
+      shell("qe-run " + runnable() + " --max-length 5 --format jsonl --text 'a b c d e f g h'")
+          .out);
   CHECK(line["tokens"] == 5);
   CHECK(line["truncated"] == true);
 }
 
 TEST_CASE("several labels") {
-  const Outcome outcome =
-      shell("qe-run tests/data/models/bert-multilabel --format jsonl --text 'hello there'");
+  const Outcome outcome = shell("qe-run " + runnable("tests/data/models/bert-multilabel") +
+                                " --format jsonl --text 'hello there'");
   REQUIRE(outcome.code == 0);
   const json line = json::parse(outcome.out);
   CHECK(line["labels"].is_array());
@@ -131,6 +144,7 @@ TEST_CASE("integer models give the same bits on any instruction set, thread coun
   const std::string texts =
       "i am angry\nwhat a surprise\n\nso very sad today and for a long while\n";
   for (const std::string scheme : {"dynamic", "static"}) {
+    if (scheme == "static" && test::skip_float("calibration")) continue;
     const std::string run = "qe-run '" + quantized_model(scheme).string() + "' --format jsonl ";
     const Outcome expected = shell(run + "--isa reference --threads 1 --batch 1", texts);
     REQUIRE(expected.code == 0);
@@ -141,7 +155,7 @@ TEST_CASE("integer models give the same bits on any instruction set, thread coun
     }
     CHECK(shell(run + "--no-mmap", texts).out == expected.out);
   }
-  CHECK(shell("qe-run " + kModel + " --isa sse2 --text x").code == 2);
+  CHECK(shell("qe-run " + runnable() + " --isa sse2 --text x").code == 2);
   CHECK(shell("QE_ISA=sse2 qe-run " + kModel + " --text x").code == 2);
 }
 

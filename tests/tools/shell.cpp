@@ -10,6 +10,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "tests/support/float_models.h"
+
 namespace qe::tools {
 
 namespace fs = std::filesystem;
@@ -70,18 +72,24 @@ std::map<std::string, std::string> contents(const fs::path& directory) {
   return files;
 }
 
-fs::path quantized_model(const std::string& scheme) {
+fs::path quantized_model(const std::string& scheme, const std::string& model) {
   static std::map<std::string, fs::path> made;
-  const auto found = made.find(scheme);
+  const std::string name = scheme + "-" + fs::path(model).filename().string();
+  const auto found = made.find(name);
   if (found != made.end()) return found->second;
-  const fs::path model = scratch("quantized-" + scheme + std::to_string(getpid())) / "model";
+  const fs::path output = scratch("quantized-" + name + "-" + std::to_string(getpid())) / "model";
   const std::string calibration =
       scheme == "static" ? " --calibration data/demo-sentences/implied.tsv" : "";
-  const Outcome outcome = shell("qe-quantize " + kModel + " '" + model.string() +
+  const Outcome outcome = shell("qe-quantize " + model + " '" + output.string() +
                                 "' --activations " + scheme + calibration);
   if (outcome.code != 0) throw std::runtime_error(outcome.err);
-  made[scheme] = model;
-  return model;
+  made[name] = output;
+  return output;
+}
+
+std::string runnable(const std::string& model) {
+  if (test::runs_float_models()) return model;
+  return "'" + quantized_model("dynamic", model).string() + "'";
 }
 
 }  // namespace qe::tools

@@ -36,10 +36,15 @@ void edit_config(const std::filesystem::path& model,
 // Names and contents of the regular files of a directory.
 std::map<std::string, std::string> contents(const std::filesystem::path& directory);
 
-// The embedded model quantized once for all tests of the program: "dynamic" or "static".
-std::filesystem::path quantized_model(const std::string& scheme);
-
 inline const std::string kModel = "models/tiny-emotion";
+
+// A model quantized once for all tests of the program: "dynamic" or "static".
+std::filesystem::path quantized_model(const std::string& scheme, const std::string& model = kModel);
+
+// For tests that need some model to run: this one, quantized ("dynamic") in a build that runs
+// integer models only. A word for the shell.
+std::string runnable(const std::string& model = kModel);
+
 inline const std::string kSentences = "data/demo-sentences/test.tsv";
 
 }  // namespace qe::tools

@@ -2,9 +2,6 @@
 // work.
 #include "tools/bench/machine_peak.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <barrier>
 #include <thread>
 
@@ -25,35 +22,17 @@ double nominal_macs_per_cycle(double measured) {
   return nominal;
 }
 
-std::vector<int> usable_cpu_numbers() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cpus;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
-
-void bind_to(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 }  // namespace
 
 PeakSample measure_machine_peak(int threads, double seconds) {
-  const std::vector<int> cpus = usable_cpu_numbers();
+  const std::vector<int> cpus = usable_cpus();
   std::vector<PeakSample> samples(static_cast<std::size_t>(threads));
   std::barrier start(threads);
   {
     std::vector<std::jthread> workers;  // joined at the end of the scope
     for (std::size_t i = 0; i < samples.size(); ++i) {
       workers.emplace_back([&, i] {
-        if (i < cpus.size()) bind_to(cpus[i]);
+        if (i < cpus.size()) pin_to_cpu(cpus[i]);
         start.arrive_and_wait();
         samples[i] = measure_int8_peak(seconds);
       });

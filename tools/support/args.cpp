@@ -1,25 +1,19 @@
 // Shared flags on top of CLI11. Ranges are checked here, so tools never see a value out of range.
 #include "tools/support/args.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <iostream>
 #include <set>
 
 #include <qe/error.h>
+#include <qe/machine.h>
 #include <qe/version.h>
 
 #include "tools/support/text.h"
 
 namespace qe::tools {
 
-int usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
+int cpu_count() { return std::max(1, static_cast<int>(usable_cpus().size())); }
 
 void add_threads(CLI::App& app, SharedFlags& flags) {
   app.add_option("--threads", flags.threads, "Threads (default: the CPUs this process may use)")
@@ -117,7 +111,7 @@ void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags)
   } catch (const CLI::ParseError& error) {
     throw UsageError({.problem = std::string(error.what()) + "; see --help"});
   }
-  if (flags.threads == 0) flags.threads = usable_cpus();
+  if (flags.threads == 0) flags.threads = cpu_count();
   flags.isa = flags.isa_name.empty() ? default_isa() : capped_isa(flags.isa_name, "--isa");
 }
 

@@ -57,6 +57,6 @@ struct EarlyExit {};
 Isa capped_isa(const std::string& text, const std::string& flag);
 
 // CPUs this process may run on, at least 1.
-int usable_cpus();
+int cpu_count();
 
 }  // namespace qe::tools

@@ -14,7 +14,7 @@
 
 #include <qe/error.h>
 
-#include "tools/support/line_reader.h"
+#include "tools/support/tsv.h"
 
 namespace qe::tools {
 
@@ -52,12 +52,9 @@ class Dataset {
  private:
   void parse(const std::string& line, Row& row) const;
   std::vector<int> parse_labels(const std::string& field) const;
-  int parse_label(const std::string& name) const;
-  [[noreturn]] void fail(std::string problem, std::string expected, std::string actual) const;
 
-  LineReader reader_;
+  TsvReader table_;
   DatasetOptions options_;
-  std::size_t columns_ = 0;
   std::size_t text_column_ = 0;
   std::optional<std::size_t> pair_column_;
   std::optional<std::size_t> label_column_;

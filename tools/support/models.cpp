@@ -38,15 +38,7 @@ TextClassifierOptions classifier_options(const SharedFlags& flags, int max_seque
 
 DirectoryTokenizer open_tokenizer(const std::filesystem::path& directory,
                                   const SharedFlags& flags) {
-  const DirectoryTexts texts = read_directory_texts(directory);
-  const auto view = [](const std::optional<TextFile>& file) -> std::optional<std::string_view> {
-    if (!file) return std::nullopt;
-    return file->text;
-  };
-  Tokenizer tokenizer = Tokenizer::load({.vocab_txt = view(texts.vocab),
-                                         .tokenizer_json = view(texts.tokenizer),
-                                         .tokenizer_config_json = view(texts.tokenizer_config),
-                                         .directory = directory.string()});
+  Tokenizer tokenizer = load_tokenizer(directory);
   const int most = positions(directory);
   if (flags.max_length > most) {
     throw UsageError({.problem = "is more than the model's positions",

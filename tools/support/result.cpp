@@ -51,7 +51,7 @@ Json environment(const SharedFlags& flags) {
   const auto load = load_average();
   const auto frequency = governor();
   return {{"cpu", cpu_model()},
-          {"cpus", usable_cpus()},
+          {"cpus", cpu_count()},
           {"isa", name(flags.isa)},
           {"available_isas", isas},
           {"threads", flags.threads},
@@ -90,9 +90,9 @@ std::vector<std::string> timing_warnings(int threads) {
   std::vector<std::string> warnings;
   const auto load = load_average();
   // One program that keeps `threads` CPUs busy is what is about to run: anything on top disturbs.
-  if (load && *load + threads > usable_cpus() + 0.5) {
+  if (load && *load + threads > cpu_count() + 0.5) {
     warnings.push_back("the machine is busy: load average " + fixed(*load, 2) + " on " +
-                       std::to_string(usable_cpus()) + " CPUs");
+                       std::to_string(cpu_count()) + " CPUs");
   }
   const auto frequency = governor();
   if (frequency && *frequency != "performance") {

@@ -18,7 +18,7 @@ class AttentionF32Step : public Step {
   BufferRef q, k, v, y;
 
   void run(const StepContext& context) const noexcept override {
-    kernels::onednn::use_calling_thread_only();
+    kernels::onednn::use_threads(context.library_threads);
     for_each_own_head(shape, context, [&](const HeadTask& task) { run_head(context, task); });
   }
 

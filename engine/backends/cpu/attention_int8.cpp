@@ -67,7 +67,7 @@ float part_scale(const Value& value, std::int64_t column) {
   const QuantParams& quant = *value.quant;
   const std::int64_t width = value.shape[1] / static_cast<std::int64_t>(quant.scale.size());
   const auto part = static_cast<std::size_t>(column / width);
-  if (quant.zero_point.at(part) != kernels::kDynamicZeroPoint) {
+  if (quant.zero_point.at(part) != kernels::kSymmetricZeroPoint) {
     throw UnsupportedError({.problem = "queries, keys and values must be quantized symmetrically",
                             .name = value.name,
                             .expected = "zero point 128 (0 as s8)",

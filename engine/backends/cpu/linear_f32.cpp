@@ -20,7 +20,7 @@ class LinearF32Step : public Step {
   BufferRef x, residual, y;
 
   void run(const StepContext& context) const noexcept override {
-    kernels::onednn::use_calling_thread_only();
+    kernels::onednn::use_threads(context.library_threads);
     const Tile tile =
         split_product(context.rows(), n, kernels::kColumnGroup, context.threads, context.thread);
     const int columns = tile.columns.end - tile.columns.begin;

@@ -1,10 +1,12 @@
 // Linear layers in integers: u8 activations times packed s8 weights, everything else in the
 // epilogue. Zero points fold into the accumulators' start, scales into one multiplier a column, a
-// static output's scale into multiplier and bias.
+// known floor of the input and a static output's scale into multiplier and bias; floors that each
+// row finds for itself multiply the sums of the columns' weights.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "engine/backends/cpu/byte_epilogue.h"
 #include "engine/backends/cpu/lower.h"
 #include "engine/backends/cpu/split.h"
 
@@ -24,6 +26,7 @@ class LinearInt8Step : public Step {
   const std::int8_t* packed = nullptr;
   const std::int32_t* column_offset = nullptr;
   const float* column_scale = nullptr;
+  const float* column_weight_sum = nullptr;  // set where every row of x has its floor
   const float* bias = nullptr;
   kernels::Activation activation = kernels::Activation::kNone;
   float out_inv_scale = 0;
@@ -31,7 +34,7 @@ class LinearInt8Step : public Step {
   bool out_bytes = false;
   bool dynamic = true;
   bool has_residual = false;
-  BufferRef x, x_scale, residual, y;
+  BufferRef x, x_scale, x_floor, residual, y;
 
   void run(const StepContext& context) const noexcept override {
     const Tile tile =
@@ -50,6 +53,10 @@ class LinearInt8Step : public Step {
     args.column_offset = column_offset;
     args.column_scale = column_scale;
     args.row_scale = dynamic ? x_scale.at<float>(context, row) : nullptr;
+    if (column_weight_sum != nullptr) {
+      args.row_floor = x_floor.at<float>(context, row);
+      args.column_weight_sum = column_weight_sum;
+    }
     args.bias = bias;
     args.activation = activation;
     if (has_residual) {
@@ -128,18 +135,22 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
   const Value& out = context.graph.value(node.outputs[0]);
   const QuantParams& in_quant = *context.graph.value(node.inputs[0]).quant;
   const auto padded = column_sum.size();
-  const bool bounded = in_quant.floor.has_value();
-  const std::int32_t zero_point = bounded            ? 0
-                                  : in_quant.dynamic ? kernels::kDynamicZeroPoint
-                                                     : in_quant.zero_point.at(0);
+  const bool own_floors = has_row_floors(in_quant);
 
-  auto* const offset = context.weights.allocate<std::int32_t>(padded);
   auto* const scale = context.weights.allocate<float>(padded);
   auto* const bias = context.weights.allocate<float>(padded);
+  auto* const weight_sum = own_floors ? context.weights.allocate<float>(padded) : nullptr;
   const std::vector<float> weight_scale = row_scales(weight);
   for (std::size_t i = 0; i < padded; ++i) {
-    offset[i] = -zero_point * column_sum[i];
     scale[i] = in_quant.dynamic ? weight_scale[i] : weight_scale[i] * in_quant.scale.at(0);
+    if (own_floors) weight_sum[i] = static_cast<float>(column_sum[i]) * weight_scale[i];
+  }
+  if (!in_quant.dynamic) {
+    auto* const offset = context.weights.allocate<std::int32_t>(padded);
+    for (std::size_t i = 0; i < padded; ++i) {
+      offset[i] = -in_quant.zero_point.at(0) * column_sum[i];
+    }
+    step.column_offset = offset;
   }
   if (node.inputs[2] != kNoValue) {
     float* position = bias;
@@ -148,7 +159,7 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
       position = std::copy(values.begin(), values.end(), position);
     }
   }
-  for (int i = 0; bounded && i < step.n; ++i) {
+  for (int i = 0; in_quant.floor && i < step.n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     bias[i] =
         std::fma(*in_quant.floor * static_cast<float>(column_sum[at]), weight_scale[at], bias[i]);
@@ -157,6 +168,7 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
     for (int i = 0; i < step.n; ++i) {
       const OutputQuant q = output_quant(*out.quant, i, step.n);
       scale[i] /= q.scale;
+      if (own_floors) weight_sum[i] /= q.scale;
       bias[i] = bias[i] / q.scale + q.zero_point;
     }
   } else if (step.out_bytes) {
@@ -164,8 +176,8 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
     step.out_inv_scale = 1.0F / q.scale;
     step.out_zero_point = q.zero_point;
   }
-  step.column_offset = offset;
   step.column_scale = scale;
+  step.column_weight_sum = weight_sum;
   step.bias = bias;
 }
 
@@ -176,18 +188,15 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<LinearInt8Step>();
   step->n = static_cast<int>(weight.shape[0]);
   step->k = static_cast<int>(weight.shape[1]);
-  constexpr int kMaxDepth = 65793;  // beyond it s32 accumulation could overflow
-  if (step->k > kMaxDepth) {
-    throw UnsupportedError({.problem = "too many inputs for exact 32-bit accumulation",
-                            .name = weight.name,
-                            .expected = "at most " + std::to_string(kMaxDepth),
-                            .actual = std::to_string(step->k)});
-  }
+  require_exact_depth(weight, step->k);
   step->activation = to_kernel(std::get<LinearOp>(node.op).activation);
   step->dynamic = context.graph.value(node.inputs[0]).quant->dynamic;
   step->out_bytes = context.graph.value(node.outputs[0]).dtype == DType::kU8;
   step->x = context.buffer(node.inputs[0]);
   if (step->dynamic) step->x_scale = context.scale_buffer(node.inputs[0]);
+  if (has_row_floors(*context.graph.value(node.inputs[0]).quant)) {
+    step->x_floor = context.floor_buffer(node.inputs[0]);
+  }
   step->y = context.buffer(node.outputs[0]);
   step->has_residual = node.inputs[3] != kNoValue;
   if (step->has_residual) step->residual = context.buffer(node.inputs[3]);

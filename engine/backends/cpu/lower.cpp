@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/passes/integer_nodes.h"
 #include "kernels/onednn/sgemm.h"
 
 #include <qe/error.h>
@@ -33,23 +34,61 @@ std::byte* WeightStore::allocate_bytes(std::size_t bytes) {
 }
 
 LoweredStep lower(const Node& node, LoweringContext& context) {
-  struct Visitor {
-    const Node& node;
-    LoweringContext& context;
+  class Visitor {
+   public:
+    Visitor(const Node& n, LoweringContext& c) : node(n), context(c) {}
     LoweredStep operator()(const EmbeddingOp&) { return lower_embedding(node, context); }
     LoweredStep operator()(const LayerNormOp&) { return lower_layer_norm(node, context); }
     LoweredStep operator()(const QuantizeOp&) { return lower_quantize(node, context); }
     LoweredStep operator()(const SelectFirstOp&) { return lower_select_first(node, context); }
-    LoweredStep operator()(const AddOp&) { return lower_add(node, context); }
+    LoweredStep operator()(const AddOp&) {
+      return bytes_in() ? lower_add_int8(node, context) : lower_add(node, context);
+    }
     LoweredStep operator()(const ActivationOp&) { return lower_activation(node, context); }
     LoweredStep operator()(const LinearOp&) {
-      return is_bytes(context, node.inputs[0]) ? lower_linear_int8(node, context)
-                                               : lower_linear_f32(node, context);
+      return bytes_in() ? lower_linear_int8(node, context) : lower_linear_f32(node, context);
     }
     LoweredStep operator()(const AttentionOp&) {
       return std::get<AttentionOp>(node.op).integer ? lower_attention_int8(node, context)
                                                     : lower_attention_f32(node, context);
     }
+    LoweredStep operator()(const ImageOp& op) {
+      return op.bytes ? lower_image_bytes(node, context) : lower_image_f32(node, context);
+    }
+    LoweredStep operator()(const ConvOp&) {
+      if (!bytes_in()) return lower_conv_f32(node, context);
+      return is_depthwise(context.graph, node) ? lower_depthwise_int8(node, context)
+                                               : lower_conv_int8(node, context);
+    }
+    LoweredStep operator()(const BatchNormOp&) {
+      throw UnsupportedError(
+          {.problem = "a batch norm that no convolution before it takes in", .name = node.name});
+    }
+    LoweredStep operator()(const MaxPoolOp&) {
+      return bytes_in() ? lower_max_pool_int8(node, context) : lower_max_pool_f32(node, context);
+    }
+    LoweredStep operator()(const GlobalAveragePoolOp&) {
+      return bytes_in() ? lower_global_average_pool_int8(node, context)
+                        : lower_global_average_pool_f32(node, context);
+    }
+    LoweredStep operator()(const ConcatOp&) {
+      return bytes_in() ? lower_concat_int8(node, context) : lower_concat_f32(node, context);
+    }
+    LoweredStep operator()(const ScaleChannelsOp&) {
+      return bytes_in() ? lower_scale_channels_int8(node, context)
+                        : lower_scale_channels_f32(node, context);
+    }
+    LoweredStep operator()(const PadChannelsOp&) {
+      return bytes_in() ? lower_pad_channels_int8(node, context)
+                        : lower_pad_channels_f32(node, context);
+    }
+    LoweredStep operator()(const PatchTokensOp&) { return lower_patch_tokens(node, context); }
+
+   private:
+    bool bytes_in() const { return is_bytes(context, node.inputs[0]); }
+
+    const Node& node;
+    LoweringContext& context;
   };
   LoweredStep lowered = std::visit(Visitor{node, context}, node.op);
   lowered.info.name = node.name;
@@ -92,12 +131,18 @@ kernels::Activation to_kernel(ActivationKind kind) {
       return kernels::Activation::kNone;
     case ActivationKind::kRelu:
       return kernels::Activation::kRelu;
+    case ActivationKind::kRelu6:
+      return kernels::Activation::kRelu6;
     case ActivationKind::kGeluErf:
       return kernels::Activation::kGeluErf;
     case ActivationKind::kGeluTanh:
       return kernels::Activation::kGeluTanh;
     case ActivationKind::kTanh:
       return kernels::Activation::kTanh;
+    case ActivationKind::kSilu:
+      return kernels::Activation::kSilu;
+    case ActivationKind::kSigmoid:
+      return kernels::Activation::kSigmoid;
   }
   return kernels::Activation::kNone;
 }

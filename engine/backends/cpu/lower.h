@@ -37,9 +37,11 @@ struct LoweringContext {
   const kernels::KernelTable& table;
   WeightStore& weights;
   ThreadPool& pool;
-  // The buffers of a value: its elements, and the row scales of a dynamically quantized one.
+  // The buffers of a value: its elements, and of a dynamically quantized one the scales of its rows
+  // and, where has_row_floors(), their floors.
   std::function<BufferRef(ValueId)> buffer;
   std::function<BufferRef(ValueId)> scale_buffer;
+  std::function<BufferRef(ValueId)> floor_buffer;
   int max_sequence;               // longest sequence of a run
   std::size_t scratch_bytes = 0;  // grows to what the steps need, per thread
 };
@@ -62,6 +64,25 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context);
 LoweredStep lower_linear_f32(const Node& node, LoweringContext& context);
 LoweredStep lower_attention_int8(const Node& node, LoweringContext& context);
 LoweredStep lower_attention_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_conv_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_conv_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_depthwise_int8(const Node& node, LoweringContext& context);
+
+// Feature maps, in maps_f32.cpp and maps_int8.cpp.
+LoweredStep lower_image_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_image_bytes(const Node& node, LoweringContext& context);
+LoweredStep lower_max_pool_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_max_pool_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_global_average_pool_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_global_average_pool_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_concat_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_concat_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_scale_channels_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_scale_channels_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_pad_channels_f32(const Node& node, LoweringContext& context);
+LoweredStep lower_pad_channels_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_add_int8(const Node& node, LoweringContext& context);
+LoweredStep lower_patch_tokens(const Node& node, LoweringContext& context);
 
 // A constant's elements as float in the store, padded with zeros to a multiple of 16.
 const float* store_floats(const Value& value, LoweringContext& context);
@@ -71,6 +92,9 @@ std::vector<float> row_scales(const Value& value);
 void release_source(const Value& value, const LoweringContext& context);
 
 kernels::Activation to_kernel(ActivationKind kind);
+
+// Multiply-adds of a convolution for one image.
+std::int64_t conv_macs(const Graph& graph, const Node& node);
 
 // Throws UnsupportedError where this build has no float products.
 void require_float_products(const Node& node);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/backends/cpu/lower.h"
+#include "engine/backends/cpu/maps.h"
 
 #include <qe/error.h>
 
@@ -16,8 +17,10 @@ Part own_rows(const StepContext& context) {
   return {context.row_begin + part.begin, context.row_begin + part.end};
 }
 
+// Elements of a row; a row of a feature map is a whole image.
 int width(const LoweringContext& context, ValueId id) {
-  return static_cast<int>(context.graph.value(id).shape[1]);
+  const Shape& shape = context.graph.value(id).shape;
+  return static_cast<int>(element_count(Shape(shape.begin() + 1, shape.end())));
 }
 
 class EmbedInt8Step : public Step {
@@ -85,7 +88,7 @@ class LayerNormStep : public Step {
   int cols = 0;
   bool has_y = false, has_q = false, dynamic = true;
   float inv_scale = 0, zero_point = 0;
-  BufferRef x, y, q, q_scale;
+  BufferRef x, y, q, q_scale, q_floor;
 
   void run(const StepContext& context) const noexcept override {
     const Part rows = own_rows(context);
@@ -107,7 +110,10 @@ class LayerNormStep : public Step {
       args.ldq = q.row_bytes;
       args.inv_scale = inv_scale;
       args.zero_point = zero_point;
-      if (dynamic) args.scale = q_scale.at<float>(context, rows.begin);
+      if (dynamic) {
+        args.scale = q_scale.at<float>(context, rows.begin);
+        args.floor = q_floor.at<float>(context, rows.begin);
+      }
     }
     context.table.layer_norm(args);
   }
@@ -116,26 +122,50 @@ class LayerNormStep : public Step {
 class QuantizeStep : public Step {
  public:
   int cols = 0;
-  bool dynamic = true;
-  std::optional<float> floor;
-  float inv_scale = 0, zero_point = 0;
-  BufferRef x, q, q_scale;
+  kernels::RowScheme scheme = kernels::RowScheme::kOwnFloor;
+  float known_floor = 0, inv_scale = 0, zero_point = 0;
+  BufferRef x, q, q_scale, q_floor;
 
   void run(const StepContext& context) const noexcept override {
     const Part rows = own_rows(context);
     if (rows.begin == rows.end) return;
-    context.table.quantize_rows(
-        {.x = x.at<float>(context, rows.begin),
-         .ldx = x.stride<float>(),
-         .rows = rows.end - rows.begin,
-         .cols = cols,
-         .q = q.at<std::uint8_t>(context, rows.begin),
-         .ldq = q.row_bytes,
-         .scale = dynamic ? q_scale.at<float>(context, rows.begin) : nullptr,
-         .inv_scale = inv_scale,
-         .zero_point = zero_point,
-         .bounded = floor.has_value(),
-         .floor = floor.value_or(0.0F)});
+    kernels::QuantizeRowsArgs args{.x = x.at<float>(context, rows.begin),
+                                   .ldx = x.stride<float>(),
+                                   .rows = rows.end - rows.begin,
+                                   .cols = cols,
+                                   .q = q.at<std::uint8_t>(context, rows.begin),
+                                   .ldq = q.row_bytes,
+                                   .scheme = scheme,
+                                   .known_floor = known_floor,
+                                   .inv_scale = inv_scale,
+                                   .zero_point = zero_point};
+    if (scheme != kernels::RowScheme::kStatic) args.scale = q_scale.at<float>(context, rows.begin);
+    if (scheme == kernels::RowScheme::kOwnFloor) {
+      args.floor = q_floor.at<float>(context, rows.begin);
+    }
+    context.table.quantize_rows(args);
+  }
+};
+
+// A feature map from dense floats to bytes, pixel by pixel.
+class QuantizeMapStep : public Step {
+ public:
+  MapShape shape;
+  float inv_scale = 0, zero_point = 0;
+  BufferRef x, q;
+
+  void run(const StepContext& context) const noexcept override {
+    for_own_rows(context, shape.pixels(), [&](int image, int begin, int end) {
+      context.table.quantize_rows({.x = pixel<float>(x, context, image, begin),
+                                   .ldx = shape.channels,
+                                   .rows = end - begin,
+                                   .cols = shape.channels,
+                                   .q = pixel<std::uint8_t>(q, context, image, begin),
+                                   .ldq = q.pixel_bytes,
+                                   .scheme = kernels::RowScheme::kStatic,
+                                   .inv_scale = inv_scale,
+                                   .zero_point = zero_point});
+    });
   }
 };
 
@@ -184,11 +214,9 @@ kernels::EmbeddingTable int8_table(const Value& value, LoweringContext& context)
   return {value.constant.at(0).data<std::int8_t>().data(), stored};
 }
 
-void set_quant(const Value& out, bool& dynamic, float& inv_scale, float& zero_point) {
-  dynamic = out.quant->dynamic;
-  if (dynamic) return;
-  inv_scale = 1.0F / out.quant->scale.at(0);
-  zero_point = static_cast<float>(out.quant->zero_point.at(0));
+void set_static(const QuantParams& quant, float& inv_scale, float& zero_point) {
+  inv_scale = 1.0F / quant.scale.at(0);
+  zero_point = static_cast<float>(quant.zero_point.at(0));
 }
 
 }  // namespace
@@ -234,23 +262,52 @@ LoweredStep lower_layer_norm(const Node& node, LoweringContext& context) {
     const Value& out = context.graph.value(node.outputs[1]);
     step->has_q = true;
     step->q = context.buffer(node.outputs[1]);
-    set_quant(out, step->dynamic, step->inv_scale, step->zero_point);
-    if (step->dynamic) step->q_scale = context.scale_buffer(node.outputs[1]);
+    step->dynamic = out.quant->dynamic;
+    if (step->dynamic) {
+      step->q_scale = context.scale_buffer(node.outputs[1]);
+      step->q_floor = context.floor_buffer(node.outputs[1]);
+    } else {
+      set_static(*out.quant, step->inv_scale, step->zero_point);
+    }
     kernel += " + quantize";
   }
   return {std::move(step), {.name = {}, .kernel = kernel}};
 }
 
+LoweredStep lower_quantize_map(const Node& node, LoweringContext& context) {
+  const Value& out = context.graph.value(node.outputs[0]);
+  auto step = std::make_unique<QuantizeMapStep>();
+  step->shape = map_shape(out);
+  step->inv_scale = 1.0F / byte_scale(out).scale;
+  step->zero_point = byte_scale(out).zero_point;
+  step->x = context.buffer(node.inputs[0]);
+  step->q = context.buffer(node.outputs[0]);
+  return {std::move(step), {.name = {}, .kernel = "quantize map by given ranges"}};
+}
+
 LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
+  if (is_map(context.graph.value(node.outputs[0]))) return lower_quantize_map(node, context);
   auto step = std::make_unique<QuantizeStep>();
   step->cols = width(context, node.inputs[0]);
   step->x = context.buffer(node.inputs[0]);
   step->q = context.buffer(node.outputs[0]);
-  set_quant(context.graph.value(node.outputs[0]), step->dynamic, step->inv_scale, step->zero_point);
-  if (step->dynamic) step->q_scale = context.scale_buffer(node.outputs[0]);
-  step->floor = context.graph.value(node.outputs[0]).quant->floor;
-  const char* const how = step->floor ? " above a floor" : step->dynamic ? "" : " by given ranges";
-  return {std::move(step), {.name = {}, .kernel = std::string("quantize rows") + how}};
+  const QuantParams& quant = *context.graph.value(node.outputs[0]).quant;
+  std::string kernel = "quantize rows";
+  if (!quant.dynamic) {
+    step->scheme = kernels::RowScheme::kStatic;
+    set_static(quant, step->inv_scale, step->zero_point);
+    kernel += " by given ranges";
+  } else {
+    step->q_scale = context.scale_buffer(node.outputs[0]);
+    if (has_row_floors(quant)) {
+      step->q_floor = context.floor_buffer(node.outputs[0]);
+    } else {
+      step->scheme = kernels::RowScheme::kKnownFloor;
+      step->known_floor = *quant.floor;
+      kernel += " above a known floor";
+    }
+  }
+  return {std::move(step), {.name = {}, .kernel = kernel}};
 }
 
 LoweredStep lower_select_first(const Node& node, LoweringContext& context) {

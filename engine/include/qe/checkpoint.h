@@ -29,12 +29,17 @@ struct ActivationQuant {
 
 struct Checkpoint {
   Config config;
+  std::optional<Config> preprocessor = {};  // preprocessor_config.json of an image model
   std::string source = {};  // the directory or file, for messages
   // By the names in the files, e.g. "bert.encoder.layer.0.attention.self.query.weight". Scales and
   // zero points of a quantized directory are absorbed into `quant` and do not appear here.
   std::map<std::string, StoredTensor, std::less<>> tensors = {};
   // By module name, e.g. "bert.encoder.layer.0.attention.self.query". Empty for a float model.
   std::map<std::string, ActivationQuant, std::less<>> activations = {};
+
+  // No weights at all: a model built from it is an outline, whose constants have names and shapes
+  // but no bytes. It can be looked at, not compiled.
+  bool outline = false;
 
   bool quantized() const { return !activations.empty(); }
 };

@@ -19,6 +19,8 @@ class Config {
   static Config parse(std::string_view json, std::string file);
 
   bool has(std::string_view key) const;  // present and not null
+  bool is_array(std::string_view key) const;
+  bool is_object(std::string_view key) const;
 
   // Required values; throw LoadError if absent, of another type or out of range [low, high].
   std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high) const;
@@ -26,7 +28,9 @@ class Config {
   std::string string(std::string_view key) const;
   bool boolean(std::string_view key) const;
   std::vector<std::string> strings(std::string_view key) const;  // an array of strings
-  Config object(std::string_view key) const;                     // a nested object
+  // An array of numbers, each in the range.
+  std::vector<double> reals(std::string_view key, double low, double high) const;
+  Config object(std::string_view key) const;  // a nested object
 
   // The same with a value for an absent (or null) key.
   std::int64_t integer_or(std::string_view key, std::int64_t fallback, std::int64_t low,

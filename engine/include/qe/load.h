@@ -1,5 +1,6 @@
-// Loading of Hugging Face model directories: config.json, safetensors weights (one file or shards)
-// and the texts of the tokenizer. Everything in the directory is untrusted.
+// Loading of model directories of Hugging Face and timm: config.json, safetensors weights (one file
+// or shards) and the texts of the tokenizer; and of torchvision's bare state dicts, whose
+// architecture is told from the tensors. Everything read is untrusted.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include <qe/checkpoint.h>
+#include <qe/tokenizer.h>
 
 namespace qe {
 
@@ -16,13 +18,14 @@ struct LoadOptions {
   bool use_mmap = true;
 };
 
-// Reads `directory`. Weights stay in the mapped files; the scales and zero points of a
+// Reads a directory; one without config.json but with a single *.safetensors file, or that file
+// itself, is a state dict (see docs/formats.md for those recognized). Weights stay in the mapped files; the scales and zero points of a
 // compressed-tensors directory (8-bit integers, format int-quantized) are absorbed into
 // StoredTensor::quant (always kI8, symmetric) and Checkpoint::activations (always kU8: a stored i8
 // zero point has 128 added), the file names of both staying in their StoredTensor.
 // Throws LoadError for what is missing, malformed or contradictory, UnsupportedError for other
 // weight formats and quantization schemes, IoError, ResourceError.
-Checkpoint load_checkpoint(const std::filesystem::path& directory, const LoadOptions& options = {});
+Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options = {});
 
 struct TextFile {
   std::string file;  // path, for messages
@@ -38,5 +41,9 @@ struct DirectoryTexts {
 
 // Throws LoadError above 64 MiB a file, IoError.
 DirectoryTexts read_directory_texts(const std::filesystem::path& directory);
+
+// The tokenizer that these texts describe; the directory need not hold a model. Throws what
+// read_directory_texts and Tokenizer::load throw.
+Tokenizer load_tokenizer(const std::filesystem::path& directory);
 
 }  // namespace qe

@@ -1,12 +1,20 @@
-// What this machine can do at most, measured: the denominators of every speed the tools report.
-// Each call measures on the calling thread, so that a benchmark can run it on the very threads it
-// pinned and between its own samples; a figure from another run or another core says little.
+// The CPUs this process may use, and what one of them can do at most, measured: the denominators of
+// every speed the tools report. Each measurement runs on the calling thread, so that a benchmark
+// can take it on the very threads it pinned and between its own samples; a figure from another run
+// or another core says little.
 #pragma once
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 namespace qe {
+
+// The CPUs that the calling thread may run on, ascending; empty if the system does not say.
+std::vector<int> usable_cpus();
+
+// Binds the calling thread to this CPU. False if the system refuses, which changes speed alone.
+bool pin_to_cpu(int cpu) noexcept;
 
 struct PeakSample {
   double gmacs = 0;           // 10^9 u8 x s8 multiply-adds a second, from registers alone

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <qe/checkpoint.h>
 #include <qe/graph.h>
+#include <qe/image_input.h>
 
 namespace qe {
 
@@ -21,8 +23,9 @@ struct Model {
   Graph graph;
   std::vector<std::string> labels;  // by class index
   ProblemType problem = ProblemType::kSingleLabel;
+  std::optional<ImageInput> image;  // set for image models; text models have a vocabulary
   int vocab_size = 0;
-  int max_positions = 0;
+  int max_positions = 0;  // longest sequence in tokens; image models: the tokens of an image, or 0
   int type_vocab_size = 0;  // 0: the model has no token types
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  // of the tensors in their stored form

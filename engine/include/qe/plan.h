@@ -1,5 +1,5 @@
 // Plan: an immutable compiled program: steps, packed weights, and one arena laid out in advance.
-// Built for a capacity of tokens and sequences; runs take the actual counts. Shareable between
+// Built for a capacity of tokens and sequences, or of images; runs take the actual counts. Shareable between
 // threads and sessions.
 #pragma once
 
@@ -16,8 +16,8 @@
 namespace qe {
 
 struct CompileOptions {
-  int max_tokens = 512;    // capacity of one run, all sequences together
-  int max_sequences = 32;  // capacity of one run
+  int max_tokens = 512;    // capacity of one run, all sequences together; images: set by their number
+  int max_sequences = 32;  // capacity of one run, in texts or images
   int threads = 1;         // threads used to convert and pack weights
   Isa isa = default_isa();
   // Gives back the file pages of each weight once it is packed; compiling the same model again
@@ -40,7 +40,7 @@ struct StepInfo {
   std::string name;
   std::string kernel;                // "gemm u8s8 gelu_erf -> f32", ...
   std::int64_t macs_per_row = 0;     // of the step's rows (tokens or sequences)
-  bool per_sequence = false;         // its rows are sequences
+  bool per_sequence = false;         // its rows are sequences (texts, images)
   std::int64_t attention_width = 0;  // attention: heads * head size, else 0
   std::size_t weight_bytes = 0;
 };
@@ -64,6 +64,7 @@ class Plan {
   int max_tokens() const;
   int max_sequences() const;
   int label_count() const;
+  std::size_t image_bytes() const;  // of one image's pixels; 0 for texts
   Isa isa() const;
   bool integer() const;  // every matrix product runs in integers
   std::size_t arena_bytes() const;
@@ -71,7 +72,8 @@ class Plan {
   const std::vector<ArenaBuffer>& buffers() const;
   const std::vector<StepInfo>& steps() const;
   const std::vector<PassTrace>& passes() const;  // names and node counts; text only if traced
-  std::int64_t macs(int tokens_per_sequence, int sequences) const;  // multiply-adds of one run
+  // Multiply-adds of one run. Image models know their tokens: give any number.
+  std::int64_t macs(int tokens_per_sequence, int sequences) const;
 
   // The compiled form, opaque outside the library.
   struct Impl;

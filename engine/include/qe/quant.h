@@ -12,21 +12,26 @@ namespace qe {
 
 enum class Granularity : std::uint8_t {
   kTensor,   // one scale
-  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row)
+  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row); of the
+             // image's pixels: for each colour
+  kInputChannel,  // one for each pair of output and input channel, [out][in] (first layers)
   kToken,    // one scale for each row of activations, found while running (dynamic)
 };
 
 struct QuantParams {
   DType storage = DType::kI8;  // kI8 or kU8
   Granularity granularity = Granularity::kTensor;
-  // Dynamic activations: scale = absmax / 127 of each row, stored as u8 with zero point 128 unless
-  // `floor` is set; `scale` and `zero_point` are then empty.
+  // Dynamic activations: real = floor + scale q, q in [0, 255], with floor = min and scale = (max -
+  // min) / 255 of each row, found while running; `scale` and `zero_point` are then empty.
   bool dynamic = false;
-  // Dynamic activations that never lie below a known value: real = *floor + scale q, q in [0, 255],
-  // scale = (max - floor) / 255 of each row. Set by a pass, not by files.
+  // Dynamic activations that never lie below a known value count from it instead of the row's own
+  // minimum. Set by a pass, not by files.
   std::optional<float> floor = {};
   std::vector<float> scale = {};              // 1 or channels
   std::vector<std::int32_t> zero_point = {};  // same length as scale, or empty for all zero
 };
+
+// Whether each row has a floor of its own beside its scale.
+inline bool has_row_floors(const QuantParams& quant) { return quant.dynamic && !quant.floor; }
 
 }  // namespace qe

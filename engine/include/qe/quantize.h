@@ -1,6 +1,8 @@
 // From a float checkpoint to an 8-bit one: weights per output channel, embeddings per row,
-// activations per token while running (dynamic) or by calibrated ranges (static). Deterministic:
-// the same inputs give the same bytes at any thread count.
+// activations per token while running (dynamic) or by calibrated ranges (static). Feature maps of
+// convolutional networks always have calibrated ranges, what is pooled from them none. Batch norms
+// are folded into weights and biases. Deterministic: the same inputs give the same bytes at any
+// thread count.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +30,9 @@ struct QuantizeOptions {
   ActivationScheme activations = ActivationScheme::kDynamic;
   WeightObserver weights = WeightObserver::kMse;      // of linears; embeddings take kAbsMax
   RangeObserver ranges = RangeObserver::kPercentile;  // static activations
+  // Modules whose whole name matches this ECMAScript regular expression keep float weights and read
+  // floats. Empty: none.
+  std::string keep_float = {};
   int threads = 1;
 };
 
@@ -73,13 +78,27 @@ struct CalibrationText {
   std::vector<std::int32_t> type_ids;
 };
 
+// Fills `pixels` with the next image, as ImageBatch has them; false at the end. Called from several
+// threads, one at a time.
+using ImageSource = std::function<bool(std::vector<std::uint8_t>& pixels)>;
+
 // Runs every text by itself through the float model, `threads` of them at a time, and merges the
-// statistics exactly. `progress` is called from the calling thread with texts done.
+// statistics exactly. `progress` is called from the calling thread with texts done. Throws
+// UsageError without texts or threads, UnsupportedError where this build runs no float models,
+// ResourceError if a thread cannot be started.
 Calibration calibrate(const Model& model, std::span<const CalibrationText> texts, int threads,
                       const std::function<void(std::size_t)>& progress = {});
+// The same over a stream of images, in constant memory. What `source` throws passes through.
+Calibration calibrate(const Model& model, const ImageSource& source, int threads,
+                      const std::function<void(std::size_t)>& progress = {});
+
+// Whether quantize() needs a calibration whatever the scheme: the model has convolutions of feature
+// maps.
+bool needs_calibration(const Model& model);
 
 // Throws LoadError if the checkpoint is quantized already or holds NaN/Inf (tensor named),
-// UsageError if static is asked for without a calibration.
+// UsageError if a calibration is needed and absent, or if keep_float is no regular expression or
+// matches no module.
 Checkpoint quantize(const Checkpoint& checkpoint, const QuantizeOptions& options,
                     const Calibration* calibration, std::vector<TensorReport>* report = nullptr);
 

@@ -19,6 +19,11 @@ struct TextBatch {
   std::span<const std::int32_t> offsets;    // [sequences + 1], from 0 to tokens, increasing
 };
 
+// Images of the size that the model's ImageInput says, RGB, not normalized.
+struct ImageBatch {
+  std::span<const std::uint8_t> pixels;  // [images][height][width][3]
+};
+
 struct SessionOptions {
   int threads = 1;
   bool pin_threads = false;  // bind worker i to the i-th CPU this process may use
@@ -35,6 +40,9 @@ class Session {
   // exceeds the plan's capacity, a sequence is empty or longer than the model's positions, or an id
   // is out of range; nothing else can fail.
   std::span<const float> run(const TextBatch& batch);
+  // Logits [images][label_count]. Throws UsageError if the plan is for texts, or if the pixels are
+  // not those of 1 to max_sequences() whole images.
+  std::span<const float> run(const ImageBatch& batch);
 
   // Called after each step that makes an f32 activation, with the graph value's name and its rows.
   // For calibration and study; slows the run. Only float plans call it.

@@ -161,6 +161,12 @@ inline F32x16 keep_first(F32x16 a, int count) {
   return {_mm256_and_ps(_mm256_castsi256_ps(mask.lo), a.lo),
           _mm256_and_ps(_mm256_castsi256_ps(mask.hi), a.hi)};
 }
+// Lanes from count on become those of fill.
+inline F32x16 keep_first(F32x16 a, int count, F32x16 fill) {
+  const I32x16 mask = first_lanes(count);
+  return {_mm256_blendv_ps(fill.lo, a.lo, _mm256_castsi256_ps(mask.lo)),
+          _mm256_blendv_ps(fill.hi, a.hi, _mm256_castsi256_ps(mask.hi))};
+}
 inline I32x16 keep_first(I32x16 a, int count) { return first_lanes(count) & a; }
 
 // Half to even; NaN and values outside s32 give INT32_MIN.
@@ -198,7 +204,13 @@ inline float fold_sum(F32x16 a) {
   const __m128 p2 = _mm_add_ps(p4, _mm_movehl_ps(p4, p4));
   return _mm_cvtss_f32(_mm_add_ss(p2, _mm_movehdup_ps(p2)));
 }
-// The largest of lanes that are not NaN.
+// The least and the largest of lanes that are not NaN.
+inline float fold_minimum(F32x16 a) {
+  const __m256 p8 = _mm256_min_ps(a.lo, a.hi);
+  const __m128 p4 = _mm_min_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));
+  const __m128 p2 = _mm_min_ps(p4, _mm_movehl_ps(p4, p4));
+  return _mm_cvtss_f32(_mm_min_ss(p2, _mm_movehdup_ps(p2)));
+}
 inline float fold_maximum(F32x16 a) {
   const __m256 p8 = _mm256_max_ps(a.lo, a.hi);
   const __m128 p4 = _mm_max_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));

@@ -90,6 +90,10 @@ inline F32x16 add_exponent(F32x16 a, F32x16 n) {
 inline F32x16 keep_first(F32x16 a, int count) {
   return {_mm512_maskz_mov_ps(first_lanes(count), a.v)};
 }
+// Lanes from count on become those of fill.
+inline F32x16 keep_first(F32x16 a, int count, F32x16 fill) {
+  return {_mm512_mask_mov_ps(fill.v, first_lanes(count), a.v)};
+}
 inline I32x16 keep_first(I32x16 a, int count) {
   return {_mm512_maskz_mov_epi32(first_lanes(count), a.v)};
 }
@@ -115,7 +119,13 @@ inline float fold_sum(F32x16 a) {
   const __m128 p2 = _mm_add_ps(p4, _mm_movehl_ps(p4, p4));
   return _mm_cvtss_f32(_mm_add_ss(p2, _mm_movehdup_ps(p2)));
 }
-// The largest of lanes that are not NaN.
+// The least and the largest of lanes that are not NaN.
+inline float fold_minimum(F32x16 a) {
+  const __m256 p8 = _mm256_min_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 p4 = _mm_min_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));
+  const __m128 p2 = _mm_min_ps(p4, _mm_movehl_ps(p4, p4));
+  return _mm_cvtss_f32(_mm_min_ss(p2, _mm_movehdup_ps(p2)));
+}
 inline float fold_maximum(F32x16 a) {
   const __m256 p8 = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 p4 = _mm_max_ps(_mm256_castps256_ps128(p8), _mm256_extractf128_ps(p8, 1));

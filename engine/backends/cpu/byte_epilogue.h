@@ -1,0 +1,38 @@
+// The epilogue that integer convolutions share, worked out at compile time: one multiplier and one
+// bias a channel that lead from the exact sum to a byte, an activation by saturation or by a table,
+// a residual's multiplier.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/backends/cpu/lower.h"
+
+namespace qe::cpu {
+
+// What an input byte stands for. `zero_point` is what borders hold and what the sum is corrected
+// for; the image's bytes are taken as they are (zero point 0), their means going to the bias.
+struct InputScale {
+  std::int32_t zero_point = 0;
+  bool image = false;
+};
+InputScale input_scale(const Node& node, const LoweringContext& context);
+
+struct ByteEpilogue {
+  const float* scale = nullptr;         // by channel
+  const float* bias = nullptr;          // by channel
+  const std::uint8_t* table = nullptr;  // [256], or null
+  bool has_residual = false;
+  float residual_scale = 0;
+};
+
+// For a convolution `node` whose channels come in runs of `n`, each padded to `stride` elements of
+// the per-channel arrays. An f32 result takes scale and bias alone. Throws GraphError where
+// annotations are missing that the kernel needs, UnsupportedError for image weights whose scales do
+// not follow the image's.
+ByteEpilogue byte_epilogue(const Node& node, const InputScale& input, int n, int stride,
+                           LoweringContext& context);
+
+// Throws UnsupportedError beyond the depth to which 32-bit sums are exact.
+void require_exact_depth(const Value& weight, std::int64_t depth);
+
+}  // namespace qe::cpu

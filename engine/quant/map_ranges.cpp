@@ -1,0 +1,98 @@
+// Values that must share a scale form classes; a class takes the statistics of all its values
+// together.
+#include "engine/quant/map_ranges.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "engine/passes/passes.h"
+
+#include <qe/error.h>
+
+namespace qe {
+namespace {
+
+class Classes {
+ public:
+  explicit Classes(const Graph& graph) : parent_(graph.values.size()) {
+    std::iota(parent_.begin(), parent_.end(), ValueId{0});
+    for (const Node& node : graph.nodes) {
+      const bool moves = std::holds_alternative<MaxPoolOp>(node.op) ||
+                         std::holds_alternative<ConcatOp>(node.op) ||
+                         std::holds_alternative<PadChannelsOp>(node.op);
+      if (!moves) continue;
+      for (const ValueId id : node.inputs) unite(id, node.outputs[0]);
+    }
+  }
+  ValueId of(ValueId id) const {
+    while (parent_[static_cast<std::size_t>(id)] != id) id = parent_[static_cast<std::size_t>(id)];
+    return id;
+  }
+
+ private:
+  void unite(ValueId a, ValueId b) { parent_[static_cast<std::size_t>(of(a))] = of(b); }
+  std::vector<ValueId> parent_;
+};
+
+const Histogram& statistics(const Calibration& calibration, const std::string& value) {
+  const auto it = calibration.find(value);
+  if (it == calibration.end() || it->second.count() == 0) {
+    throw UsageError({.problem = "the calibration has no statistics of a value", .name = value});
+  }
+  return it->second;
+}
+
+// Sums that a table of 256 bytes reads.
+std::set<std::string> sums_before_tables(const Graph& graph) {
+  std::set<std::string> names;
+  for (const Node& node : graph.nodes) {
+    const auto* const op = std::get_if<ActivationOp>(&node.op);
+    if (op != nullptr && op->kind == ActivationKind::kSilu && is_map(graph.value(node.inputs[0]))) {
+      names.insert(graph.value(node.inputs[0]).name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+QuantParams static_params(const Histogram& histogram, RangeObserver observer, bool symmetric) {
+  const Range range = histogram.range(observer, symmetric);
+  const float steps = symmetric ? 254.0F : 255.0F;
+  const float step = (range.maximum - range.minimum) / steps;
+  const float scale = step >= 0x1p-100F ? step : 1.0F;
+  const float zero_point =
+      symmetric ? 128.0F : std::clamp(std::nearbyint(-range.minimum / scale), 0.0F, 255.0F);
+  return {.storage = DType::kU8,
+          .granularity = Granularity::kTensor,
+          .scale = {scale},
+          .zero_point = {static_cast<std::int32_t>(zero_point)}};
+}
+
+std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibration& calibration,
+                                              RangeObserver observer) {
+  std::map<std::string, QuantParams> scales;
+  for (const std::string& name : sums_before_tables(folded)) {
+    scales[name] = static_params(statistics(calibration, name), observer, false);
+  }
+  Graph fused = folded;
+  fuse_post_ops(fused);
+  const Classes classes(fused);
+  std::map<ValueId, Histogram> together;
+  std::vector<ValueId> stored;
+  for (const Node& node : fused.nodes) {
+    const ValueId id = node.outputs[0];
+    if (!is_map(fused.value(id)) || std::holds_alternative<ImageOp>(node.op)) continue;
+    stored.push_back(id);
+    together[classes.of(id)].merge(statistics(calibration, fused.value(id).name));
+  }
+  for (const ValueId id : stored) {
+    scales[fused.value(id).name] = static_params(together.at(classes.of(id)), observer, false);
+  }
+  return scales;
+}
+
+}  // namespace qe
