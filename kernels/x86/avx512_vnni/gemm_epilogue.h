@@ -133,22 +133,21 @@ template <int kRows, int kWidth>
   }
 }
 
-// The bytes of a tile: vector i of its rows laid end to end is lane i % 4 of bytes[i / 4].
+// The bytes of a tile: vector i of its rows laid end to end is lane i % 4 of bytes[i / 4]. `last`:
+// columns of the last vector of a row.
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes) {
+[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes, int last) {
   const GemmArgs& args = tile.args;
-  const bool full = is_full(tile, kWidth);
-  const int last = columns_of(tile, kWidth - 1);
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     std::uint8_t* out = args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column;
-    if (kWidth == 4 && full) {
+    if (kWidth == 4 && last == kColumnGroup) {
       _mm512_storeu_si512(out, bytes[r]);
-    } else if (kWidth == 2 && full) {
+    } else if (kWidth == 2 && last == kColumnGroup) {
       const __m512i two = bytes[r / 2];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), r % 2 == 0
-                                                               ? _mm512_castsi512_si256(two)
-                                                               : _mm512_extracti64x4_epi64(two, 1));
+      const __m256i one =
+          r % 2 == 0 ? _mm512_castsi512_si256(two) : _mm512_extracti64x4_epi64(two, 1);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), one);
     } else {
 #pragma GCC unroll 4
       for (int v = 0; v < kWidth; ++v) {
@@ -157,6 +156,19 @@ template <int kRows, int kWidth>
                  v + 1 < kWidth ? kColumnGroup : last);
       }
     }
+  }
+}
+
+// Decides once for the whole tile.
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes) {
+  const int last = columns_of(tile, kWidth - 1);
+  if (last == kColumnGroup) {
+    store_u8<kRows, kWidth>(tile, bytes, kColumnGroup);
+  } else if (last == kColumnGroup / 2) {
+    store_u8<kRows, kWidth>(tile, bytes, kColumnGroup / 2);
+  } else {
+    store_u8<kRows, kWidth>(tile, bytes, last);
   }
 }
 
