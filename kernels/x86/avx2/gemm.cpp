@@ -32,11 +32,11 @@ struct alignas(32) WideRows {
   std::int32_t pair[kPieceSteps][kTileRows][2];
 };
 
-// Steps [step, step + steps) of a tap, as wide.pair[at] and on.
+// Steps [step, step + steps) of the rows' pieces, as wide.pair[at] and on.
 template <int kRows>
-void widen(const TapRows<kRows>& rows, int tap, int step, int steps, WideRows& wide, int at) {
+void widen(const std::uint8_t* const (&piece)[kRows], int step, int steps, WideRows& wide, int at) {
   for (int r = 0; r < kRows; ++r) {
-    const std::uint8_t* a = rows.piece(r, tap) + static_cast<std::ptrdiff_t>(step) * kDepthGroup;
+    const std::uint8_t* a = piece[r] + static_cast<std::ptrdiff_t>(step) * kDepthGroup;
     for (int s = 0; s < steps; ++s) {
       std::uint32_t bytes;
       std::memcpy(&bytes, a + s * kDepthGroup, sizeof(bytes));
@@ -111,12 +111,14 @@ void multiply(const GemmArgs& args, int row, int column, int width, Tile& tile) 
     widened = 0;
   };
   for (int tap = 0; tap < taps; ++tap) {
+    const std::uint8_t* piece[kRows];
+    rows.find(tap, piece);
     for (int step = 0; step < steps;) {
       const int room = kPieceSteps - widened;
-      const int piece = steps - step < room ? steps - step : room;
-      widen<kRows>(rows, tap, step, piece, wide, widened);
-      step += piece;
-      widened += piece;
+      const int some = steps - step < room ? steps - step : room;
+      widen<kRows>(piece, step, some, wide, widened);
+      step += some;
+      widened += some;
       if (widened == kPieceSteps) {
         flush();
       }

@@ -20,21 +20,26 @@ namespace {
 constexpr int kStreamRows = 4;
 constexpr int kStreamAhead = 4096;
 
+// `count` tiles one below the other.
 template <Epilogue kEpilogue, int kRows, int kWidth>
-void multiply_tile(const Tile& tile) {
-  Block<kRows, kWidth> acc;
-  accumulate<kRows, kWidth>(tile, acc);
-  finish<kEpilogue, kRows, kWidth>(tile, acc);
+void multiply_tiles(Tile tile, int count) {
+#pragma GCC unroll 1
+  for (; count > 0; --count) {
+    Block<kRows, kWidth> acc;
+    accumulate<kRows, kWidth>(tile, acc);
+    finish<kEpilogue, kRows, kWidth>(tile, acc);
+    tile.row += kRows;
+  }
 }
 
-using TileFunction = void (*)(const Tile&);
+using TileFunction = void (*)(Tile tile, int count);
 constexpr int kMostRows = 12;
 using TilesOfWidth = std::array<TileFunction, kMostRows>;  // [rows - 1]
 using Tiles = std::array<TilesOfWidth, kVectors>;          // [vectors of a panel - 1]
 
 template <Epilogue kEpilogue, int kWidth, int... kRows>
 constexpr TilesOfWidth tiles_of_width(std::integer_sequence<int, kRows...>) {
-  return {multiply_tile<kEpilogue, kRows + 1, kWidth>...};
+  return {multiply_tiles<kEpilogue, kRows + 1, kWidth>...};
 }
 template <Epilogue kEpilogue, int... kWidth>
 constexpr Tiles tiles(std::integer_sequence<int, kWidth...>) {
@@ -91,14 +96,17 @@ void multiply_rows(const GemmArgs& args, int first_row, int rows) {
     const bool fetches_next = panel + 1 < args.last_panel || to_the_end;
     const std::ptrdiff_t stride = stream ? step_bytes : fetches_next ? step_bytes / tiles : 0;
     const std::int8_t* prefetch = b + (stream ? kStreamAhead : step_bytes * all_steps);
-    int row = first_row;
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
-    for (int tile = 0; tile < tiles; ++tile) {
-      const int height = rows / tiles + (tile < rows % tiles ? 1 : 0);
-      functions[vectors - 1][height - 1](
-          {args, b, row, column, steps, prefetch + tile * stride * all_steps, stride});
-      row += height;
+    const int height = rows / tiles;
+    const int higher = rows % tiles;
+    const Tile first{args, b, first_row, column, steps, prefetch, stride};
+    if (higher > 0) {
+      functions[vectors - 1][height](first, higher);
     }
+    Tile rest = first;
+    rest.row += higher * (height + 1);
+    rest.prefetch += higher * stride * all_steps;
+    functions[vectors - 1][height - 1](rest, tiles - higher);
   }
 }
 

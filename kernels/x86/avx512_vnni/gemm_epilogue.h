@@ -95,13 +95,13 @@ template <int kRows, int kWidth>
 }
 
 // The bytes of four vectors in order: the packs interleave their 128-bit lanes, one permutation of
-// dwords puts them back. Only the upper bound needs a clamp: the packs saturate at 0, where the
-// conversion has sent NaN as well.
+// dwords puts them back. The packs saturate, so values need no clamp that fit 32 bits; NaN, which
+// the conversion makes the least integer, becomes 0.
 [[gnu::always_inline]] inline __m512i to_bytes(const __m512 (&t)[4]) {
   __m512i q[4];
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    q[i] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255.0F), t[i]));
+    q[i] = _mm512_cvtps_epi32(t[i]);
   }
   const __m512i bytes =
       _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
@@ -133,22 +133,21 @@ template <int kRows, int kWidth>
   }
 }
 
-// The bytes of a tile: vector i of its rows laid end to end is lane i % 4 of bytes[i / 4].
+// The bytes of a tile: vector i of its rows laid end to end is lane i % 4 of bytes[i / 4]. `last`:
+// columns of the last vector of a row.
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes) {
+[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes, int last) {
   const GemmArgs& args = tile.args;
-  const bool full = is_full(tile, kWidth);
-  const int last = columns_of(tile, kWidth - 1);
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     std::uint8_t* out = args.out_u8 + (tile.row + r) * args.ld_out_u8 + tile.column;
-    if (kWidth == 4 && full) {
+    if (kWidth == 4 && last == kColumnGroup) {
       _mm512_storeu_si512(out, bytes[r]);
-    } else if (kWidth == 2 && full) {
+    } else if (kWidth == 2 && last == kColumnGroup) {
       const __m512i two = bytes[r / 2];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), r % 2 == 0
-                                                               ? _mm512_castsi512_si256(two)
-                                                               : _mm512_extracti64x4_epi64(two, 1));
+      const __m256i one =
+          r % 2 == 0 ? _mm512_castsi512_si256(two) : _mm512_extracti64x4_epi64(two, 1);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), one);
     } else {
 #pragma GCC unroll 4
       for (int v = 0; v < kWidth; ++v) {
@@ -157,6 +156,19 @@ template <int kRows, int kWidth>
                  v + 1 < kWidth ? kColumnGroup : last);
       }
     }
+  }
+}
+
+// Decides once for the whole tile.
+template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes) {
+  const int last = columns_of(tile, kWidth - 1);
+  if (last == kColumnGroup) {
+    store_u8<kRows, kWidth>(tile, bytes, kColumnGroup);
+  } else if (last == kColumnGroup / 2) {
+    store_u8<kRows, kWidth>(tile, bytes, kColumnGroup / 2);
+  } else {
+    store_u8<kRows, kWidth>(tile, bytes, last);
   }
 }
 
@@ -222,6 +234,9 @@ inline void store_row(const Tile& tile, int row, int width, const float* y) {
           _mm512_set1_ps(args.residual_scale));
     }
   }
+  for (__m512& value : t) {
+    value = _mm512_min_ps(_mm512_set1_ps(255.0F), value);  // NaN stays
+  }
   __m512i bytes = to_bytes(t);
   if (args.table) {
     bytes = ByteTable(args.table)({bytes}).v;
@@ -257,10 +272,33 @@ inline constexpr int kTileSums = 24 * kColumnGroup;
 }
 
 enum class Epilogue : std::uint8_t {
-  kBytes,   // no row terms, no activation
+  kBytes,   // no row terms, no activation, nothing that could leave 32 bits
   kFloats,  // no activation
   kAny,
 };
+
+// Whether every result of bytes fits 32 bits before it is rounded, whatever the inputs. False for
+// scales and biases that are absurd or not numbers.
+inline bool fits_32_bits(const GemmArgs& args) {
+  constexpr float kLargestProduct = 255.0F * 128.0F;
+  const float products =
+      kLargestProduct * static_cast<float>(args.k) * static_cast<float>(tap_count(args));
+  const float residual = args.residual_u8 ? 255.0F * __builtin_fabsf(args.residual_scale) : 0.0F;
+  const int padded = round_up(args.n, kColumnGroup);
+  const int end = args.last_panel * kPanelWidth < padded ? args.last_panel * kPanelWidth : padded;
+  __mmask16 beyond = 0;
+  for (int column = args.first_panel * kPanelWidth; column < end; column += kColumnGroup) {
+    const ColumnTerms columns(args, column);
+    const __m512i offset = args.column_offset ? _mm512_loadu_si512(args.column_offset + column)
+                                              : _mm512_setzero_si512();
+    const __m512 sum =
+        _mm512_add_ps(_mm512_abs_ps(_mm512_cvtepi32_ps(offset)), _mm512_set1_ps(products));
+    const __m512 addend = _mm512_add_ps(_mm512_abs_ps(columns.bias), _mm512_set1_ps(residual));
+    const __m512 largest = _mm512_fmadd_ps(sum, _mm512_abs_ps(columns.scale), addend);
+    beyond |= _mm512_cmp_ps_mask(largest, _mm512_set1_ps(0x1p30F), _CMP_NLT_UQ);
+  }
+  return beyond == 0;
+}
 
 inline Epilogue epilogue_of(const GemmArgs& args) {
   if (args.activation != Activation::kNone) {
@@ -269,7 +307,8 @@ inline Epilogue epilogue_of(const GemmArgs& args) {
   if (args.out_f32) {
     return Epilogue::kFloats;
   }
-  return args.row_scale || args.row_floor ? Epilogue::kAny : Epilogue::kBytes;
+  const bool bytes = !args.row_scale && !args.row_floor && fits_32_bits(args);
+  return bytes ? Epilogue::kBytes : Epilogue::kAny;
 }
 
 template <Epilogue kEpilogue, int kRows, int kWidth>

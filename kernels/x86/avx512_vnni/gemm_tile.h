@@ -19,13 +19,13 @@ inline constexpr int kVectors = kPanelWidth / kColumnGroup;  // of a whole panel
 inline constexpr int kTallest[kVectors + 1] = {0, 12, 12, 8, 6};
 inline constexpr int kLineBytes = 64;
 
-// One micro-kernel call: rows from `row`, one panel from `column`.
+// Rows from `row` on, one panel from `column`.
 struct Tile {
   const GemmArgs& args;
   const std::int8_t* b;
   int row, column;
-  int steps;  // depth of each tap in groups of four
-  const std::int8_t* prefetch;
+  int steps;                       // depth of each tap in groups of four
+  const std::int8_t* prefetch;     // moves on with each tile
   std::ptrdiff_t prefetch_stride;  // bytes a depth step; one line at its start, one halfway
 };
 
@@ -36,7 +36,7 @@ template <int kRows, int kWidth>
 using FloatBlock = __m512[kRows][kWidth];
 
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void accumulate(const Tile& tile, Block<kRows, kWidth>& acc) {
+[[gnu::always_inline]] inline void accumulate(Tile& tile, Block<kRows, kWidth>& acc) {
   const GemmArgs& args = tile.args;
 #pragma GCC unroll 4
   for (int v = 0; v < kWidth; ++v) {
@@ -55,10 +55,7 @@ template <int kRows, int kWidth>
 #pragma GCC unroll 1
   for (int tap = 0; tap < taps; ++tap) {
     const std::uint8_t* a[kRows];
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-      a[r] = rows.piece(r, tap);
-    }
+    rows.find(tap, a);
     std::ptrdiff_t depth = 0;
 #pragma GCC unroll 1
     for (int step = 0; step < tile.steps; ++step) {
@@ -84,14 +81,10 @@ template <int kRows, int kWidth>
       b += kWidth * kLineBytes;
     }
   }
+  tile.prefetch = prefetch;
 }
 
-// Whether all columns of the tile exist: then nothing is masked (AMD stores masked vectors slowly).
-inline bool is_full(const Tile& tile, int width) {
-  return tile.args.n - tile.column >= width * kColumnGroup;
-}
-
-// Columns of vector v that exist.
+// Columns of vector v that exist. Only rests are masked: AMD stores masked vectors slowly.
 inline int columns_of(const Tile& tile, int v) {
   const int left = tile.args.n - tile.column - v * kColumnGroup;
   return left < kColumnGroup ? left : kColumnGroup;
