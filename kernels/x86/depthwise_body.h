@@ -1,7 +1,8 @@
 // The depthwise convolution of spatial_args.h, included once by the depthwise.cpp of each x86
 // instruction set after its bytes.h. Channels are computed in blocks: a vector is one pixel of as
-// many channels as it has bytes or, for the last 32 or 16 channels, several neighbouring pixels.
-// Everything is in an anonymous namespace, so no body is shared between folders.
+// many channels as it has bytes or, for the last 32 or 16 channels, several pixels. Rolling over
+// the image is for the kernels that networks are made of, tiles are for all others. Refuses
+// nothing. Everything is in an anonymous namespace, so no body is shared between folders.
 #pragma once
 
 #include "kernels/isa_tables.h"

@@ -86,9 +86,9 @@ struct OutputPixels {
 };
 
 // The outputs that see columns a, b and c.
-[[gnu::always_inline]] inline Bytes multiply_columns(const BlockOperands& block,
-                                                     const RollingWeights& w, const Column& a,
-                                                     const Column& b, const Column& c) {
+[[gnu::always_inline]] inline Bytes multiply_window(const BlockOperands& block,
+                                                    const RollingWeights& w, const Column& a,
+                                                    const Column& b, const Column& c) {
   Sums sums[kGroups];
 #pragma GCC unroll 4
   for (int g = 0; g < kGroups; ++g) {
@@ -111,7 +111,7 @@ template <int kStride, int kLanes>
     Column b = column(1);
     for (int x = 0; x < width; ++x) {
       const Column c = column(x + 2);
-      out.store_next(multiply_columns(block, w, a, b, c));
+      out.store_next(multiply_window(block, w, a, b, c));
       a = b;
       b = c;
     }
@@ -119,7 +119,7 @@ template <int kStride, int kLanes>
     for (int x = 0; x < width; ++x) {
       const Column b = column(2 * x + 1);
       const Column c = column(2 * x + 2);
-      out.store_next(multiply_columns(block, w, a, b, c));
+      out.store_next(multiply_window(block, w, a, b, c));
       a = c;
     }
   }

@@ -3,7 +3,7 @@
 //   interleave  four image rows become dwords of four vertical taps, borders included, in a scratch
 //               that stays in the L1 cache,
 //   multiply    every output sums its columns: one multiplication does four taps of a channel,
-//   finish      table, channel sums, and stores that are not whole vectors.
+//   finish      stores of vectors of several pixels, then table and channel sums.
 // Included after depthwise_block.h.
 #pragma once
 

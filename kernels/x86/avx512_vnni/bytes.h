@@ -78,8 +78,11 @@ inline Bytes odd_bytes(Bytes a) { return {_mm512_srli_epi16(a.v, 8)}; }
 struct Sums {
   __m512i v;
 
+  static Sums broadcast(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
   static Sums load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 };
+
+inline Sums operator-(Sums a, Sums b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 
 // Plus the dot product of four u8 of x and four s8 of w in each lane.
 inline Sums add_dot(Sums sums, Bytes x, Bytes w) { return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)}; }
@@ -92,22 +95,19 @@ inline Sums requantize(Sums sums, const float* scale, const float* bias) {
   return {_mm512_cvtps_epi32(t)};
 }
 
+// The same of fma(float(a), a_scale, fma(float(b), b_scale, bias)).
+inline Sums requantize_sum(Sums a, const float* a_scale, Sums b, const float* b_scale,
+                           const float* bias) {
+  const __m512 inner =
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(b.v), _mm512_loadu_ps(b_scale), _mm512_loadu_ps(bias));
+  return {_mm512_cvtps_epi32(
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(a.v), _mm512_loadu_ps(a_scale), inner))};
+}
+
 // The bytes of four requantized vectors, undoing the order that the interleaving of four rows made:
 // in each 128-bit lane, the lane's dwords of a, then b, c and d. Saturates at 0.
 inline Bytes join_bytes(const Sums& a, const Sums& b, const Sums& c, const Sums& d) {
   return {_mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v))};
-}
-
-// clamp_to_u8 of four vectors, stored as 64 bytes in their order. Only the upper bound needs a
-// clamp: the packs saturate at 0, where the conversion has sent NaN as well.
-inline void store_four(const F32x16 (&t)[4], void* p) {
-  Sums q[4];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    q[i].v = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255.0F), t[i].v));
-  }
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, join_bytes(q[0], q[1], q[2], q[3]).v));
 }
 
 // A function of a byte by its 256 values. They lie in four registers as 128 words; each byte looks
