@@ -71,7 +71,8 @@ bool is_state_dict(const fs::path& path) {
 
 std::optional<fs::path> find_state_dict(const fs::path& directory) {
   std::optional<std::string> found;
-  for (const auto& entry : fs::directory_iterator(directory)) {
+  std::error_code ignored;  // what is no directory holds none
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
     if (entry.path().extension() != ".safetensors") continue;
     if (found) return std::nullopt;
     found = entry.path().filename().string();
