@@ -30,6 +30,8 @@ std::string quant_text(const QuantParams& quant) {
       return text;
     case Granularity::kChannel:
       return text.append(" per channel, ").append(std::to_string(quant.scale.size())) + " scales";
+    case Granularity::kInputChannel:
+      return text.append(" per output and input channel");
     case Granularity::kToken:
       return text.append(" per token");
   }
