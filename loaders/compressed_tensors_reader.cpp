@@ -89,14 +89,16 @@ class Absorber {
   QuantParams weight_params(const std::string& module, const QuantGroup& group,
                             const StoredTensor& weight, const StoredTensor& scale) {
     const std::int64_t count = scale_count(weight.tensor, group.weights);
-    const std::int64_t columns = weight.tensor.size() / std::max<std::int64_t>(count, 1);
-    if (group.weights == Granularity::kInputChannel && columns != group.group_size) {
-      contradiction(weight, module, "groups of weights are not its input channels",
-                    std::to_string(columns), std::to_string(group.group_size));
+    const bool by_group = group.weights == Granularity::kInputChannel;
+    const std::int64_t elements = weight.tensor.size() / std::max<std::int64_t>(count, 1);
+    if (by_group && (weight.tensor.shape.size() != 4 || elements != group.group_size)) {
+      contradiction(weight, module, "groups of weights are not the input channels of a convolution",
+                    std::to_string(elements), std::to_string(group.group_size));
     }
+    const std::int64_t columns = by_group ? weight.tensor.shape[1] : 1;
     const std::string scale_name = module + std::string(kScale);
     QuantParams params{.storage = DType::kI8, .granularity = group.weights};
-    params.scale = scales(scale, scale_name, count, 0.0F);
+    params.scale = scales(scale, scale_name, {count / columns, columns}, 0.0F);
     const std::string zero_name = module + ".weight_zero_point";
     if (checkpoint_.tensors.contains(zero_name)) {
       const StoredTensor zero = take(zero_name);
@@ -114,7 +116,7 @@ class Absorber {
   QuantParams input_params(const std::string& module, QuantParams params) {
     if (params.dynamic) return params;
     const std::string scale_name = module + ".input_scale";
-    params.scale = scales(take(scale_name), scale_name, 1, kSmallestStep);
+    params.scale = scales(take(scale_name), scale_name, {1, 1}, kSmallestStep);
     const std::string zero_name = module + ".input_zero_point";
     std::int32_t zero = 0;
     if (checkpoint_.tensors.contains(zero_name)) {
@@ -130,16 +132,18 @@ class Absorber {
     return params;
   }
 
-  // `count` finite scales of at least `least`, from [count, 1], [count] or, of groups, [out, in].
+  // Finite scales of at least `least`, of shape `expected` [rows, columns] or, of one column,
+  // [rows].
   static std::vector<float> scales(const StoredTensor& stored, const std::string& scale_name,
-                                   std::int64_t count, float least) {
+                                   const Shape& expected, float least) {
     const Shape& shape = stored.tensor.shape;
     if (!is_float(stored.tensor.dtype)) {
       contradiction(stored, scale_name, "scales of the wrong type", "F32, F16 or BF16",
                     std::string(name(stored.tensor.dtype)));
     }
-    if (shape.size() > 2 || stored.tensor.size() != count) {
-      contradiction(stored, scale_name, "wrong shape of scales", to_string({count, 1}),
+    const bool flat = expected[1] == 1 && stored.tensor.size() == expected[0] && shape.size() < 2;
+    if (shape != expected && !flat) {
+      contradiction(stored, scale_name, "wrong shape of scales", to_string(expected),
                     to_string(shape));
     }
     std::vector<float> values = to_float(stored.tensor, scale_name);

@@ -203,9 +203,9 @@ TensorMap render_tensors(const Checkpoint& checkpoint) {
     out[name + "_scale"] = make_tensor<float>(shape, stored.quant->scale);
   }
   for (const auto& [module, activation] : checkpoint.activations) {
-    if (!activation.input) continue;  // outputs are in the private companion file
+    if (!activation.input && activation.output) continue;  // in the private companion file
     const auto weight = checkpoint.tensors.find(module + std::string(kWeight));
-    if (weight == checkpoint.tensors.end() || !weight->second.quant) {
+    if (weight == checkpoint.tensors.end() || !weight->second.quant || !activation.input) {
       refuse(module, "activation scheme of a module without quantized weight", "");
     }
     render_input_params(module, *activation.input, out);

@@ -74,6 +74,9 @@ void parse_weights(const Config& args, const std::string& where, QuantGroup& out
                               {"dynamic", false, {"false"}}}));
   const std::string strategy = args.string("strategy");
   if (strategy == "group") {
+    if (!args.has("group_size")) {
+      unsupported(args, where + "strategy", "group with a group_size", "group without one");
+    }
     out.weights = Granularity::kInputChannel;
     out.group_size = args.integer("group_size", 1, 1 << 16);
     return;
