@@ -110,7 +110,12 @@ std::map<ValueId, Slice> slices(const Graph& graph) {
           maker >= 0 &&
           std::holds_alternative<ConvOp>(graph.nodes[static_cast<std::size_t>(maker)].op) &&
           !is_depthwise(graph, graph.nodes[static_cast<std::size_t>(maker)]);
-      if (by_conv && consumers(graph, part).size() == 1) found[part] = {node.outputs[0], channel};
+      const bool same =
+          graph.value(part).quant->scale == graph.value(node.outputs[0]).quant->scale &&
+          graph.value(part).quant->zero_point == graph.value(node.outputs[0]).quant->zero_point;
+      if (by_conv && same && consumers(graph, part).size() == 1) {
+        found[part] = {node.outputs[0], channel};
+      }
       channel += graph.value(part).shape[3];
     }
   }

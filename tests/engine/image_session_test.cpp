@@ -149,6 +149,33 @@ TEST_CASE("blocks become single integer steps") {
   CHECK(blocks.find("conv f32") == std::string::npos);
 }
 
+TEST_CASE("parts of a concatenation may have scales of their own") {
+  if (qe::test::skip_float("calibration")) return;
+  const qe::Checkpoint checkpoint = random_image_model("squeezenet1_1", 51, kClasses, 2);
+  qe::Checkpoint integers = quantized(checkpoint, 51);
+  const qe::Model model = qe::build_model(integers);
+  int changed = 0;
+  for (const qe::Node& node : model.graph.nodes) {
+    if (!std::holds_alternative<qe::ConcatOp>(node.op)) continue;
+    const auto& whole = model.graph.value(node.outputs[0]).quant;
+    if (!whole) continue;  // annotated through the pooling behind it
+    qe::QuantParams part = *whole;
+    part.scale[0] *= 1.25F;
+    integers.activations[model.graph.value(node.inputs[0]).name].output = part;
+    ++changed;
+  }
+  REQUIRE(changed >= 4);
+  const auto plan = compile(integers);
+  CHECK(plan->integer());
+  CHECK(kernels_of(*plan).find("concat u8\n") != std::string::npos);
+  const std::vector<std::uint8_t> pixels = random_pixels(1, 51, 80);
+  const std::vector<float> expected = run(plan, 1, pixels);
+  for (const qe::Isa isa : qe::available_isas()) {
+    CHECK(same_bits(run(compile(integers, isa), 2, pixels), expected));
+  }
+  CHECK(sqnr_db(run(compile(checkpoint), 1, pixels), expected) > 20.0);
+}
+
 TEST_CASE("calibration does not depend on threads") {
   if (qe::test::skip_float("calibration")) return;
   const qe::Checkpoint checkpoint = random_image_model("resnet8_cifar", 33, kClasses, 4);

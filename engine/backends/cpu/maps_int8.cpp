@@ -92,12 +92,14 @@ class GlobalAveragePoolInt8Step : public Step {
   static constexpr int kGroup = 64;
 };
 
-// Copies the parts that were not written in place.
+// Copies the parts that were not written in place, those of another scale quantized anew.
 class ConcatInt8Step : public Step {
  public:
   struct Input {
     BufferRef x;
     int channel, channels;
+    bool same_scale;
+    float scale, bias;  // to the whole's bytes
   };
   std::vector<Input> copied;
   int pixels = 0;
@@ -105,14 +107,29 @@ class ConcatInt8Step : public Step {
 
   void run(const StepContext& context) const noexcept override {
     for_own_rows(context, pixels, [&](int image, int begin, int end) {
-      for (const Input& part : copied) {
-        for (int p = begin; p < end; ++p) {
-          std::memcpy(pixel<std::uint8_t>(y, context, image, p) + part.channel,
-                      pixel<std::uint8_t>(part.x, context, image, p),
-                      static_cast<std::size_t>(part.channels));
-        }
-      }
+      for (const Input& part : copied) copy(part, context, image, begin, end);
     });
+  }
+
+ private:
+  void copy(const Input& part, const StepContext& context, int image, int begin,
+            int end) const noexcept {
+    if (!part.same_scale) {
+      context.table.rescale({.x = pixel<std::uint8_t>(part.x, context, image, begin),
+                             .x_pixel_stride = part.x.pixel_bytes,
+                             .pixels = end - begin,
+                             .channels = part.channels,
+                             .scale = part.scale,
+                             .bias = part.bias,
+                             .out = pixel<std::uint8_t>(y, context, image, begin) + part.channel,
+                             .out_pixel_stride = y.pixel_bytes});
+      return;
+    }
+    for (int p = begin; p < end; ++p) {
+      std::memcpy(pixel<std::uint8_t>(y, context, image, p) + part.channel,
+                  pixel<std::uint8_t>(part.x, context, image, p),
+                  static_cast<std::size_t>(part.channels));
+    }
   }
 };
 
@@ -182,9 +199,13 @@ class PadChannelsInt8Step : public Step {
   }
 };
 
+bool same_scale(const Value& a, const Value& b) {
+  return a.quant->scale == b.quant->scale && a.quant->zero_point == b.quant->zero_point;
+}
+
 // Ops that move bytes cannot change what the bytes stand for.
 void require_same_scale(const Node& node, const Value& a, const Value& b) {
-  if (a.quant->scale == b.quant->scale && a.quant->zero_point == b.quant->zero_point) return;
+  if (same_scale(a, b)) return;
   throw UnsupportedError({.problem = "an op that moves bytes has different scales on its two sides",
                           .name = node.name,
                           .expected = std::to_string(b.quant->scale.at(0)) + " as " + b.name,
@@ -240,12 +261,19 @@ LoweredStep lower_concat_int8(const Node& node, LoweringContext& context) {
   int channel = 0;
   for (const ValueId id : node.inputs) {
     const Value& part = context.graph.value(id);
-    require_same_scale(node, part, out);
     const BufferRef x = context.buffer(id);
+    const ByteScale from = byte_scale(part);
+    const ByteScale to = byte_scale(out);
     const int channels = map_shape(part).channels;
     const bool in_place = x.offset == step->y.offset + static_cast<std::size_t>(channel) &&
                           x.pixel_bytes == step->y.pixel_bytes;
-    if (!in_place) step->copied.push_back({x, channel, channels});
+    // The kernel writes whole groups of channels, which must not reach into the next part.
+    if (channels % kernels::kColumnGroup != 0) require_same_scale(node, part, out);
+    if (!in_place) {
+      const float scale = from.scale / to.scale;
+      step->copied.push_back({x, channel, channels, same_scale(part, out), scale,
+                              to.zero_point - from.zero_point * scale});
+    }
     channel += channels;
   }
   const char* const kernel = step->copied.empty() ? "concat u8 in place" : "concat u8";
