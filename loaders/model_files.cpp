@@ -77,9 +77,8 @@ std::optional<fs::path> find_state_dict(const fs::path& directory) {
 
 std::vector<std::string> find_companion_files(const fs::path& directory) {
   std::vector<std::string> found;
-  for (const char* name :
-       {"added_tokens.json", "preprocessor_config.json", "special_tokens_map.json",
-        "tokenizer.json", "tokenizer_config.json", "vocab.txt"}) {
+  for (const char* name : {"added_tokens.json", kPreprocessorFile, "special_tokens_map.json",
+                           "tokenizer.json", "tokenizer_config.json", "vocab.txt"}) {
     if (find_in_directory(directory, name)) found.emplace_back(name);
   }
   return found;

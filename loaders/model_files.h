@@ -18,6 +18,7 @@ namespace qe {
 inline constexpr std::size_t kMaxJsonBytes = std::size_t{16} << 20;
 
 inline constexpr const char* kConfigFile = "config.json";
+inline constexpr const char* kPreprocessorFile = "preprocessor_config.json";
 
 // Path of a file that must exist. Throws LoadError, also for what find_in_directory refuses.
 std::filesystem::path require_file(const std::filesystem::path& directory, std::string_view name);

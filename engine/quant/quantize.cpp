@@ -126,7 +126,9 @@ class Quantizer {
         report_(report),
         pool_(options.threads, false),
         keep_float_(options.keep_float),
-        result_{.config = source.config, .source = source.source} {}
+        result_{
+            .config = source.config, .source = source.source, .preprocessor = source.preprocessor} {
+  }
 
   Checkpoint run() {
     const Model model = build_model(source_);
