@@ -55,27 +55,29 @@ struct PackWeightsArgs {
   std::int32_t* column_sum;  // [round_up(n, 16)]: sum over k of W[n][k], zero beyond n; may be null
 };
 
-// C = epilogue(A * B): u8 activations times packed s8 weights, s32 accumulation (exact while
-// k <= 65,793). For each row m and column n:
+// C = epilogue(A * B): u8 activations times packed s8 weights, s32 accumulation (exact while the
+// depth is at most 65,793). The depth of the product is k or, with taps (spatial_args.h), that of a
+// convolution: taps->count pieces of k bytes, each piece of a row at its own place and a the first
+// image; B is then packed as a matrix of depth taps->count * round_up(k, 4), piece after piece. For
+// each row m and column n:
 //   acc = column_offset[n] + sum_k a[m][k] * b[k][n]
 //   c   = fma(row_floor[m], column_weight_sum[n], bias[n])   (row_floor null: bias[n] alone)
 //   y   = fma(float(acc), row_scale[m] * column_scale[n], c)   (row_scale null: column_scale alone;
 //         bias null: -0, which changes no bit of a sum)
-//   y   = activation(y);  y = y + residual[m][n] if residual
-//   out_f32: y
-//   out_u8 : round_half_even(clamp(t, 0, 255)), NaN -> 0, where t = y for Activation::kNone (the
-//            caller has folded the output scale and zero point into column_scale and bias), else
-//            t = fma(y, out_inv_scale, out_zero_point). No float residual with out_u8; a residual of
-//            bytes, with Activation::kNone alone, adds t = fma(float(residual_u8), residual_scale, t),
-//            its zero point being folded into bias. Where table is set, out = table[byte].
-// With taps (see spatial_args.h) a is the first image, lda is unused, k is the bytes of one tap, and B
-// is packed with a depth of taps->count * round_up(k, 4), tap after tap.
+//   y   = activation(y)
+//   out_f32: y, or y + residual[m][n] where residual is set
+//   out_u8 : q = round_half_even(clamp(t, 0, 255)), NaN -> 0, and table[q] where table is set, with
+//            t = y for Activation::kNone (the caller has folded the output scale and zero point
+//                into column_scale and bias); where residual_u8 is set, t =
+//                fma(float(residual_u8[m][n]), residual_scale, y), its zero point folded into bias
+//            t = fma(y, out_inv_scale, out_zero_point) after another activation, without residual
 // Exactly one of out_f32 and out_u8 is set. Only columns of panels [first_panel, last_panel) below
-// n are written. The per-column arrays have round_up(n, 16) readable elements; a has round_up(k, 4)
-// readable bytes in every row (their values beyond k do not matter).
+// n are written; out_u8 and residual_u8 may be the same rows. The per-column arrays have
+// round_up(n, 16) readable elements, and so many bytes each row of residual_u8; a row of a, or a
+// piece of one, has round_up(k, 4) readable bytes (their values beyond k do not matter).
 struct GemmArgs {
   const std::uint8_t* a;
-  std::ptrdiff_t lda;
+  std::ptrdiff_t lda;    // unused with taps
   const std::int8_t* b;  // packed, 64-byte aligned
   int m, n, k;
   int first_panel, last_panel;

@@ -30,11 +30,6 @@ void require_directory(const fs::path& directory) {
   }
 }
 
-bool is_state_dict(const fs::path& path) {
-  std::error_code ignored;  // a path that cannot be examined is reported as a directory
-  return path.extension() == ".safetensors" && fs::is_regular_file(path, ignored);
-}
-
 // A shard must hold exactly the tensors that the index gives for it.
 void check_shard(const TensorMap& tensors, const std::set<std::string>& expected,
                  const fs::path& path) {
@@ -90,7 +85,7 @@ Checkpoint load(const fs::path& path, const LoadOptions& options) {
   if (const auto file = bare_state_dict(path)) return load_state_dict(*file, options.use_mmap);
   Checkpoint checkpoint{.config = read_config_file(require_file(path, kConfigFile)),
                         .source = path.string()};
-  if (const auto file = find_in_directory(path, kPreprocessorFile)) {
+  if (const auto file = find_in_directory(path, "preprocessor_config.json")) {
     checkpoint.preprocessor = read_config_file(*file);
   }
   load_weights(path, options.use_mmap, checkpoint);

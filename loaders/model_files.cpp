@@ -64,9 +64,15 @@ WeightFiles find_weight_files(const fs::path& directory) {
                    .expected = std::string(kSingle) + " or " + kIndex});
 }
 
+bool is_state_dict(const fs::path& path) {
+  std::error_code ignored;  // what cannot be examined is reported as a directory is
+  return path.extension() == ".safetensors" && fs::is_regular_file(path, ignored);
+}
+
 std::optional<fs::path> find_state_dict(const fs::path& directory) {
   std::optional<std::string> found;
-  for (const auto& entry : fs::directory_iterator(directory)) {
+  std::error_code ignored;  // what is no directory holds none
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
     if (entry.path().extension() != ".safetensors") continue;
     if (found) return std::nullopt;
     found = entry.path().filename().string();
@@ -77,8 +83,9 @@ std::optional<fs::path> find_state_dict(const fs::path& directory) {
 
 std::vector<std::string> find_companion_files(const fs::path& directory) {
   std::vector<std::string> found;
-  for (const char* name : {"added_tokens.json", kPreprocessorFile, "special_tokens_map.json",
-                           "tokenizer.json", "tokenizer_config.json", "vocab.txt"}) {
+  for (const char* name :
+       {"added_tokens.json", "preprocessor_config.json", "special_tokens_map.json",
+        "tokenizer.json", "tokenizer_config.json", "vocab.txt"}) {
     if (find_in_directory(directory, name)) found.emplace_back(name);
   }
   return found;

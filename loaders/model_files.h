@@ -18,7 +18,6 @@ namespace qe {
 inline constexpr std::size_t kMaxJsonBytes = std::size_t{16} << 20;
 
 inline constexpr const char* kConfigFile = "config.json";
-inline constexpr const char* kPreprocessorFile = "preprocessor_config.json";
 
 // Path of a file that must exist. Throws LoadError, also for what find_in_directory refuses.
 std::filesystem::path require_file(const std::filesystem::path& directory, std::string_view name);
@@ -36,6 +35,9 @@ struct WeightFiles {
 // there are only pickled weights, LoadError if there are none, the index is malformed, or a shard
 // is missing or outside the directory.
 WeightFiles find_weight_files(const std::filesystem::path& directory);
+
+// Whether `path` is a *.safetensors file.
+bool is_state_dict(const std::filesystem::path& path);
 
 // The one *.safetensors file of a directory; nothing if there is none or several. Throws as
 // require_file.

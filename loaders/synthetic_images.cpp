@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <set>
 
 #include <qe/model.h>
 
@@ -16,6 +17,8 @@ constexpr std::array<std::string_view, 6> kNames = {"resnet18",        "resnet50
                                                     "mobilenetv2_100", "efficientnet_b0",
                                                     "squeezenet1_1",   "vit_small_patch16_224"};
 constexpr int kPixels = 224;
+// What ReLU leaves of the mean square of a branch and a shortcut that is not negative.
+constexpr double kKeptOfSum = 0.75;
 constexpr float kSpread = 0.1F;  // of scales and shifts around their mean
 
 class Weights {
@@ -76,7 +79,7 @@ class Weights {
     switch (op.kind) {
       case ActivationKind::kRelu:
       case ActivationKind::kRelu6:
-        return 0.5 * input(node);
+        return (sums_.contains(node.inputs[0]) ? kKeptOfSum : 0.5) * input(node);
       case ActivationKind::kGeluErf:
       case ActivationKind::kGeluTanh:
       case ActivationKind::kSilu:
@@ -89,7 +92,10 @@ class Weights {
     }
     return input(node);
   }
-  double draw(const AddOp&, const Node& node) { return input(node, 0) + input(node, 1); }
+  double draw(const AddOp&, const Node& node) {
+    sums_.insert(node.outputs[0]);
+    return input(node, 0) + input(node, 1);
+  }
   double draw(const ScaleChannelsOp&, const Node& node) { return input(node, 0) * input(node, 1); }
   // Of values none of which is negative, which is what networks average.
   double draw(const GlobalAveragePoolOp&, const Node& node) { return 0.3 * input(node); }
@@ -102,6 +108,7 @@ class Weights {
   const Graph& graph_;
   std::uint64_t seed_;
   std::vector<double> squares_;  // by value
+  std::set<ValueId> sums_;
   TensorMap tensors_;
 };
 

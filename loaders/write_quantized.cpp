@@ -68,21 +68,43 @@ Object render_outputs(const Checkpoint& quantized) {
   return outputs;
 }
 
-Object hash_inputs(const fs::path& source) {
-  std::vector<std::string> names = find_companion_files(source);
+// What a model was read from: the files of a directory, or a bare state dict.
+struct SourceFiles {
+  fs::path directory;
+  std::vector<std::string> companions = {};  // copied as they are
+  std::vector<std::string> model = {};       // config and weights
+};
+
+SourceFiles find_source_files(const fs::path& source) {
+  if (is_state_dict(source)) {
+    return {.directory = source.parent_path(), .model = {source.filename().string()}};
+  }
+  SourceFiles files{.directory = source, .companions = find_companion_files(source)};
+  if (!find_in_directory(source, kConfigFile)) {
+    if (const auto file = find_state_dict(source)) {
+      files.model = {file->filename().string()};
+      return files;
+    }
+  }
   const WeightFiles weights = find_weight_files(source);
-  names.emplace_back("config.json");
-  if (weights.index) names.push_back(*weights.index);
-  for (const auto& [shard, tensors] : weights.shards) names.push_back(shard);
+  files.model.emplace_back(kConfigFile);
+  if (weights.index) files.model.push_back(*weights.index);
+  for (const auto& [shard, tensors] : weights.shards) files.model.push_back(shard);
+  return files;
+}
+
+Object hash_inputs(const SourceFiles& source) {
+  std::vector<std::string> names = source.companions;
+  names.insert(names.end(), source.model.begin(), source.model.end());
   std::sort(names.begin(), names.end());
   Object hashes;
   for (const std::string& name : names) {
-    hashes.emplace_back(name, Value{hash_file(require_file(source, name))});
+    hashes.emplace_back(name, Value{hash_file(require_file(source.directory, name))});
   }
   return hashes;
 }
 
-std::string render_private_config(const Checkpoint& quantized, const fs::path& source,
+std::string render_private_config(const Checkpoint& quantized, const SourceFiles& source,
                                   const std::string& recipe) {
   Object out{{"format_version", json::number(kPrivateFormatVersion)},
              {"recipe", json::parse(recipe, "recipe")},
@@ -118,7 +140,10 @@ void refuse_source_inside(const fs::path& source, const fs::path& output) {
 
 void write(const Checkpoint& quantized, const fs::path& source, const fs::path& output,
            const WriteOptions& options) {
-  const Config config = read_config_file(require_file(source, "config.json"));
+  const SourceFiles files = find_source_files(source);
+  const Config config = files.model[0] == kConfigFile
+                            ? read_config_file(require_file(source, kConfigFile))
+                            : quantized.config;
   if (config.has("quantization_config")) {
     throw LoadError({.problem = "model is quantized already",
                      .file = source.string(),
@@ -133,9 +158,9 @@ void write(const Checkpoint& quantized, const fs::path& source, const fs::path& 
   StagedDirectory staged(output, options.force);
   write_text_file(staged.path() / "config.json", public_config);
   write_text_file(staged.path() / kPrivateConfigFile,
-                  render_private_config(quantized, source, options.recipe));
-  for (const std::string& name : find_companion_files(source)) {
-    copy_durably(require_file(source, name), staged.path() / name);
+                  render_private_config(quantized, files, options.recipe));
+  for (const std::string& name : files.companions) {
+    copy_durably(require_file(files.directory, name), staged.path() / name);
   }
   write_safetensors(staged.path() / "model.safetensors", tensors, {{"format", "pt"}});
   staged.commit();

@@ -12,7 +12,7 @@
 namespace qe {
 namespace {
 
-constexpr std::int64_t kMostLabels = 1 << 24;
+constexpr std::int64_t kMostLabels = 1 << 20;
 
 std::int64_t width_of(const Graph& graph, ValueId id) { return graph.value(id).shape.at(1); }
 

@@ -1,6 +1,6 @@
 // Query, key and value are products of one input: their weights are stacked into one [q + k + v,
 // in] matrix, so the input is read once and the product is wide. Where the query has rows of its
-// own (one a sequence), key and value alone are stacked.
+// own (one a sequence), key and value alone are stacked. What a checkpoint stores stacked stays so.
 #include <utility>
 
 #include "engine/passes/passes.h"
@@ -64,6 +64,7 @@ std::optional<QuantParams> output_quant(const Graph& graph, const std::vector<Va
 }
 
 bool stackable(const Graph& graph, const Node& a, const Node& b) {
+  if (&a == &b) return false;  // side by side already
   const auto* x = std::get_if<LinearOp>(&a.op);
   const auto* y = std::get_if<LinearOp>(&b.op);
   if (x == nullptr || y == nullptr || a.inputs[0] != b.inputs[0]) return false;

@@ -56,6 +56,11 @@ bool fuse_into_output(Graph& graph, Node& maker, const Node& quantize) {
   return true;
 }
 
+// Selected rows are what they were selected from.
+bool is_selection(const Graph& graph, int node) {
+  return std::holds_alternative<SelectFirstOp>(graph.nodes[static_cast<std::size_t>(node)].op);
+}
+
 }  // namespace
 
 void mark_integer_attention(Graph& graph) {
@@ -64,7 +69,11 @@ void mark_integer_attention(Graph& graph) {
     auto* const op = std::get_if<AttentionOp>(&node.op);
     if (op == nullptr) continue;
     op->integer = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-      const int maker = made_by[static_cast<std::size_t>(id)];
+      int maker = made_by[static_cast<std::size_t>(id)];
+      if (maker >= 0 && is_selection(graph, maker)) {
+        maker = made_by[static_cast<std::size_t>(
+            graph.nodes[static_cast<std::size_t>(maker)].inputs[0])];
+      }
       if (maker < 0) return false;
       const Node& source = graph.nodes[static_cast<std::size_t>(maker)];
       return std::holds_alternative<LinearOp>(source.op) &&

@@ -20,6 +20,17 @@ std::vector<std::size_t> row_inputs(const Node& node) {
   return {};
 }
 
+// Whether `node` reads `id` for those rows alone, not also for other tokens' (query, key and value
+// may be one value).
+bool reads_own_rows(const Node& node, ValueId id) {
+  if (std::holds_alternative<SelectFirstOp>(node.op)) return true;
+  const std::vector<std::size_t> rows = row_inputs(node);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == id && std::count(rows.begin(), rows.end(), i) == 0) return false;
+  }
+  return true;
+}
+
 class EarlySelection {
  public:
   explicit EarlySelection(Graph& graph) : graph_(graph), made_by_(producers(graph)) {}
@@ -41,18 +52,18 @@ class EarlySelection {
   // Claims the node that makes `id` if only claimed nodes read its rows; else `id` is a frontier.
   void grow(ValueId id) {
     const int maker = made_by_[static_cast<std::size_t>(id)];
-    const auto inputs = maker < 0 ? std::vector<std::size_t>{}
-                                  : row_inputs(graph_.nodes[static_cast<std::size_t>(maker)]);
+    const auto inputs = maker < 0 ? std::vector<std::size_t>{} : row_inputs(node_at(maker));
     const std::vector<int> readers = consumers(graph_, id);
-    const bool claimed = std::all_of(readers.begin(), readers.end(),
-                                     [&](int reader) { return nodes_.contains(reader); });
+    const bool claimed = std::all_of(readers.begin(), readers.end(), [&](int reader) {
+      return nodes_.contains(reader) && reads_own_rows(node_at(reader), id);
+    });
     if (inputs.empty() || !claimed) {
       frontier_.insert(id);
       return;
     }
     nodes_.insert(maker);
     frontier_.erase(id);
-    const Node& node = graph_.nodes[static_cast<std::size_t>(maker)];
+    const Node& node = node_at(maker);
     for (const std::size_t i : inputs) {
       if (node.inputs.size() > i && node.inputs[i] != kNoValue) grow(node.inputs[i]);
     }
@@ -61,6 +72,8 @@ class EarlySelection {
       if (frontier_.contains(other) && other != id) retry(other);
     }
   }
+
+  const Node& node_at(int i) const { return graph_.nodes[static_cast<std::size_t>(i)]; }
 
   void retry(ValueId id) {
     frontier_.erase(id);

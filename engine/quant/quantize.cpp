@@ -127,7 +127,7 @@ class Quantizer {
         pool_(options.threads, false),
         keep_float_(options.keep_float),
         result_{
-            .config = source.config, .source = source.source, .preprocessor = source.preprocessor} {
+            .config = source.config, .preprocessor = source.preprocessor, .source = source.source} {
   }
 
   Checkpoint run() {

@@ -1,7 +1,7 @@
 // Float convolution through oneDNN, for one image at a time: NHWC without gaps in and out. The
-// primitive and its reordered weights are made once, at compile time of a plan, and may run on
-// several threads at the same time. Built without oneDNN, available() is false and none may be
-// made.
+// primitive and its reordered weights are made once, at compile time of a plan, and may be run by
+// several callers at the same time, each with its own scratch. Built without oneDNN, available() is
+// false and none may be made.
 #pragma once
 
 #include <cstddef>
@@ -29,18 +29,22 @@ struct ConvolutionEpilogue {
 class Convolution {
  public:
   // `weight` [out][in / groups][kernel height][kernel width], copied; `bias` [out] or null, copied.
-  // Throws std::bad_alloc; UnsupportedError if the library refuses the shape.
+  // The library partitions the work when the primitive is made: runs take `threads` threads, or
+  // one. Throws std::bad_alloc; UnsupportedError if the library refuses the shape.
   Convolution(const ConvolutionShape& shape, const ConvolutionEpilogue& epilogue,
-              const float* weight, const float* bias);
+              const float* weight, const float* bias, int threads);
   ~Convolution();
   Convolution(Convolution&&) noexcept;
   Convolution& operator=(Convolution&&) noexcept;
 
-  // y = activation(conv(x) + bias + residual) on `threads` threads of the library's own. `residual`
-  // has y's shape; null where the epilogue has none.
-  void run(const float* x, const float* residual, float* y, int threads) const noexcept;
+  // y = activation(conv(x) + bias + residual) on the threads it was made for if there are `threads`
+  // as many, else on the calling one. `residual` has y's shape; null where the epilogue has none.
+  // `scratch`: scratch_bytes(), 64-byte aligned, of this caller's own.
+  void run(const float* x, const float* residual, float* y, int threads,
+           std::byte* scratch) const noexcept;
 
   std::size_t weight_bytes() const noexcept;
+  std::size_t scratch_bytes() const noexcept;
 
  private:
   struct Impl;

@@ -13,11 +13,12 @@ void sgemm(const SgemmArgs&) noexcept {}
 struct Convolution::Impl {};
 
 Convolution::Convolution(const ConvolutionShape&, const ConvolutionEpilogue&, const float*,
-                         const float*) {}
+                         const float*, int) {}
 Convolution::~Convolution() = default;
 Convolution::Convolution(Convolution&&) noexcept = default;
 Convolution& Convolution::operator=(Convolution&&) noexcept = default;
-void Convolution::run(const float*, const float*, float*, int) const noexcept {}
+void Convolution::run(const float*, const float*, float*, int, std::byte*) const noexcept {}
+std::size_t Convolution::scratch_bytes() const noexcept { return 0; }
 std::size_t Convolution::weight_bytes() const noexcept { return 0; }
 
 }  // namespace qe::kernels::onednn

@@ -15,17 +15,33 @@ int panel_width(int n, int panel) {
   return columns < kPanelWidth ? columns : kPanelWidth;
 }
 
+// The bytes of one tap of a row.
+const std::uint8_t* piece(const GemmArgs& args, int row, int tap) {
+  if (!args.taps) {
+    return args.a + row * args.lda;
+  }
+  const Taps& taps = *args.taps;
+  const int pixel = (taps.first_row + row) % taps.pixels;
+  const int image = (taps.first_row + row) / taps.pixels;
+  const std::int32_t offset = taps.offset[static_cast<std::ptrdiff_t>(pixel) * taps.count + tap];
+  return offset == kPaddingTap ? taps.padding : args.a + image * taps.image_stride + offset;
+}
+
 std::int32_t accumulate(const GemmArgs& args, int row, int column) {
   const int panel = column / kPanelWidth;
-  const int width = panel_width(args.n, panel);
-  const std::uint8_t* a = args.a + row * args.lda;
-  const std::int8_t* b =
-      args.b + static_cast<std::ptrdiff_t>(panel) * kPanelWidth * round_up(args.k, kDepthGroup) +
-      static_cast<std::ptrdiff_t>(column % kPanelWidth) * kDepthGroup;
+  const std::ptrdiff_t width = panel_width(args.n, panel);
+  const int pieces = args.taps ? args.taps->count : 1;
+  const int depth = round_up(args.k, kDepthGroup);
+  const std::int8_t* b = args.b +
+                         static_cast<std::ptrdiff_t>(panel) * kPanelWidth * pieces * depth +
+                         static_cast<std::ptrdiff_t>(column % kPanelWidth) * kDepthGroup;
   std::int32_t acc = args.column_offset ? args.column_offset[column] : 0;
-  for (int k = 0; k < args.k; ++k) {
-    acc += a[k] *
-           b[k / kDepthGroup * static_cast<std::ptrdiff_t>(width) * kDepthGroup + k % kDepthGroup];
+  for (int tap = 0; tap < pieces; ++tap) {
+    const std::uint8_t* a = piece(args, row, tap);
+    for (int k = 0; k < args.k; ++k) {
+      acc += a[k] * b[k / kDepthGroup * width * kDepthGroup + k % kDepthGroup];
+    }
+    b += depth * width;
   }
   return acc;
 }
@@ -61,10 +77,15 @@ void finish(const GemmArgs& args, int row, int column, std::int32_t acc) {
   }
   const float y = activate(args.activation, std::fma(static_cast<float>(acc), scale, addend));
   if (args.out_u8) {
-    const float t = args.activation == Activation::kNone
-                        ? y
-                        : std::fma(y, args.out_inv_scale, args.out_zero_point);
-    args.out_u8[row * args.ld_out_u8 + column] = round_to_u8(t);
+    float t = y;
+    if (args.activation != Activation::kNone) {
+      t = std::fma(y, args.out_inv_scale, args.out_zero_point);
+    } else if (args.residual_u8) {
+      t = std::fma(static_cast<float>(args.residual_u8[row * args.ld_residual_u8 + column]),
+                   args.residual_scale, y);
+    }
+    const std::uint8_t q = round_to_u8(t);
+    args.out_u8[row * args.ld_out_u8 + column] = args.table ? args.table[q] : q;
     return;
   }
   args.out_f32[row * args.ld_out_f32 + column] =

@@ -49,13 +49,13 @@ struct SourceRow {
   std::ptrdiff_t keep;
 };
 
-// The image rows that output rows [y, y + rows) see, in quads.
-inline void locate_rows(const Strip& strip, int y, int rows, int channel,
-                        SourceRow (&source)[2 * kQuad]) {
+// The image rows that output rows [y, y + rows) see, and the last one again up to `count` rows,
+// which the zero weights of a quad's unused rows meet.
+inline void locate_rows(const Strip& strip, int y, int rows, int channel, SourceRow* source,
+                        int count) {
   const DepthwiseShape& s = strip.args.shape;
   const int used = s.kernel_height + (rows - 1) * s.stride;
-  for (int i = 0; i < strip.quads * kQuad; ++i) {
-    // Weights of unused rows are zero: reading the last used one again costs nothing.
+  for (int i = 0; i < count; ++i) {
     const int row = y * s.stride - s.pad_top + (i < used ? i : used - 1) * s.dilation;
     const std::ptrdiff_t pixel = std::ptrdiff_t{row} * s.in_width;
     source[i] = row >= 0 && row < s.in_height
@@ -135,26 +135,27 @@ class ChannelSums {
     }
     *this = {};
   }
-  // Adds `count` vectors `stride` bytes apart.
+  // Adds `count` pixels.
   template <int kLanes>
-  void add(const std::uint8_t* bytes, std::ptrdiff_t stride, int count, std::uint32_t* sum) {
-    while (count > 0) {
+  void add(const std::uint8_t* pixels, std::ptrdiff_t stride, int count, std::uint32_t* sum) {
+    alignas(64) static constexpr std::uint8_t kNothing[kVectorBytes] = {};
+    int done = 0;
+    while (done < count) {
       if (pending_ == kMostPending) {
         flush<kLanes>(sum);
       }
-      const int now = count < kMostPending - pending_ ? count : kMostPending - pending_;
       Bytes all = all_;
       Bytes odd = odd_;
-      for (int i = 0; i < now; ++i) {
-        const Bytes x = Bytes::load(bytes);
+      for (; pending_ < kMostPending && done < count; ++pending_) {
+        const Bytes x = Bytes::gather<kLanes>([&](int pixel) {
+          return done + pixel < count ? pixels + (done + pixel) * stride : kNothing;
+        });
         all = add_pairs(all, x);
         odd = add_pairs(odd, odd_bytes(x));
-        bytes += stride;
+        done += kVectorLanes / kLanes;
       }
       all_ = all;
       odd_ = odd;
-      pending_ += now;
-      count -= now;
     }
   }
 
@@ -166,13 +167,29 @@ class ChannelSums {
   int pending_ = 0;
 };
 
-// bytes = table[bytes] for `count` vectors `stride` bytes apart.
-inline void look_up(const std::uint8_t* values, std::uint8_t* bytes, std::ptrdiff_t stride,
+// pixel = table[pixel] for `count` pixels of kLanes lanes.
+template <int kLanes>
+inline void look_up(const std::uint8_t* values, std::uint8_t* pixels, std::ptrdiff_t stride,
                     int count) {
   const ByteTable table(values);
-  for (int i = 0; i < count; ++i) {
-    table(Bytes::load(bytes)).store(bytes);
-    bytes += stride;
+  for (int done = 0; done < count; done += kVectorLanes / kLanes) {
+    // Instead of those beyond the last, that one again.
+    const auto at = [&](int pixel) {
+      return pixels + (done + pixel < count ? done + pixel : count - 1) * stride;
+    };
+    table(Bytes::gather<kLanes>(at)).template scatter<kLanes>(at);
+  }
+}
+
+// What happens to `count` stored pixels of kLanes lanes of channels from `channel` on.
+template <int kLanes>
+inline void finish_pixels(const DepthwiseArgs& args, int channel, std::uint8_t* pixels, int count,
+                          ChannelSums& sums) {
+  if (args.table) {
+    look_up<kLanes>(args.table, pixels, args.out_pixel_stride, count);
+  }
+  if (args.channel_sum) {
+    sums.add<kLanes>(pixels, args.out_pixel_stride, count, args.channel_sum + channel);
   }
 }
 

@@ -1,7 +1,8 @@
 // The depthwise convolution of spatial_args.h, included once by the depthwise.cpp of each x86
 // instruction set after its bytes.h. Channels are computed in blocks: a vector is one pixel of as
-// many channels as it has bytes or, for the last 32 or 16 channels, several neighbouring pixels.
-// Everything is in an anonymous namespace, so no body is shared between folders.
+// many channels as it has bytes or, for the last 32 or 16 channels, several pixels. Rolling over
+// the image is for the kernels that networks are made of, tiles are for all others. Refuses
+// nothing. Everything is in an anonymous namespace, so no body is shared between folders.
 #pragma once
 
 #include "kernels/isa_tables.h"
@@ -63,9 +64,9 @@ inline void convolve_block(const Strip& strip, int channel) {
   for (int lane = 0; lane < kBlockLanes; lane += kPixelLanes) {
     const int first = channel + lane * kLaneBytes;
     block.load<kPixelLanes>(strip, packed, kWidth, first, lane);
-    if constexpr (kManyRegisters && kPixelLanes == kVectorLanes) {
+    if constexpr (kManyRegisters) {
       if (can_roll(strip.args.shape)) {
-        roll(strip, block, first);
+        roll<kPixelLanes>(strip, block, first);
         continue;
       }
     }

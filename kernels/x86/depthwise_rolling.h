@@ -4,32 +4,39 @@
 // sees it, and then makes room for the next. Included after depthwise_block.h.
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/x86/depthwise_block.h"
 
 namespace qe::kernels {
 namespace {
 
 inline constexpr int kRollingColumns = 3;
+inline constexpr int kRollingRows = 3;
 
 inline bool can_roll(const DepthwiseShape& s) {
-  return s.kernel_width == kRollingColumns && s.kernel_height < kQuad && s.dilation == 1;
+  return s.kernel_width == kRollingColumns && s.kernel_height <= kRollingRows && s.dilation == 1;
 }
 
-// Some rows of outputs of a block.
+// Some rows of outputs of a block whose pixels have kLanes lanes. Where a vector holds more than
+// one pixel, they belong to output rows one below the other.
+template <int kLanes>
 struct RollingRows {
+  static constexpr int kPixels = kVectorLanes / kLanes;
+
   const Strip& strip;
   const BlockOperands& block;
   int channel;
   int row_begin, row_end;
 };
 
-// Columns of the three image rows under an output row, counted from the first that its first output
-// sees; those beside the image are padding.
+// Columns of the three image rows under each of kPixels output rows, counted from the first that
+// the first output sees; those beside the image are padding.
+template <int kLanes>
 class ColumnReader {
  public:
-  [[gnu::always_inline]] ColumnReader(const Strip& strip, const SourceRow* source)
+  static constexpr int kPixels = kVectorLanes / kLanes;
+  using Source = SourceRow[kPixels][kRollingRows];
+
+  [[gnu::always_inline]] ColumnReader(const Strip& strip, const Source& source)
       : source_(source),
         pad_left_(strip.args.shape.pad_left),
         width_(static_cast<unsigned>(strip.args.shape.in_width)),
@@ -39,17 +46,20 @@ class ColumnReader {
     const int at = column - pad_left_;
     const bool inside = static_cast<unsigned>(at) < width_;
     const std::ptrdiff_t offset = at * pixel_stride_;
-    // Selected, not branched: two paths would meet with twelve vectors in two sets of registers.
-    const auto pixel = [&](int row) {
-      const std::uint8_t* p = source_[row].pixels + (offset & source_[row].keep);
-      return Bytes::load(inside ? p : padding_);
+    const auto row = [&](int r) {
+      return Bytes::gather<kLanes>([&](int pixel) {
+        const SourceRow& source = source_[pixel][r];
+        const std::uint8_t* p = source.pixels + (offset & source.keep);
+        // Selected, not branched: two paths would meet with twelve vectors in other registers each.
+        return inside ? p : padding_;
+      });
     };
-    const Bytes last = pixel(2);
-    return interleave(pixel(0), pixel(1), last, last);
+    const Bytes last = row(2);
+    return interleave(row(0), row(1), last, last);
   }
 
  private:
-  const SourceRow* source_;
+  const Source& source_;
   int pad_left_;
   unsigned width_;
   std::ptrdiff_t pixel_stride_;
@@ -58,10 +68,27 @@ class ColumnReader {
 
 using RollingWeights = Column[kRollingColumns];
 
-// One output.
-[[gnu::always_inline]] inline void emit(const BlockOperands& block, const RollingWeights& w,
-                                        const Column& a, const Column& b, const Column& c,
-                                        std::uint8_t* out) {
+// Where the next outputs go: a pixel of each row.
+template <int kLanes>
+struct OutputPixels {
+  static constexpr int kPixels = kVectorLanes / kLanes;
+
+  std::uint8_t* pixel[kPixels];
+  std::ptrdiff_t stride;
+
+  [[gnu::always_inline]] void store_next(Bytes bytes) {
+    bytes.template scatter<kLanes>([this](int i) { return pixel[i]; });
+#pragma GCC unroll 4
+    for (int i = 0; i < kPixels; ++i) {
+      pixel[i] += stride;
+    }
+  }
+};
+
+// The outputs that see columns a, b and c.
+[[gnu::always_inline]] inline Bytes multiply_window(const BlockOperands& block,
+                                                    const RollingWeights& w, const Column& a,
+                                                    const Column& b, const Column& c) {
   Sums sums[kGroups];
 #pragma GCC unroll 4
   for (int g = 0; g < kGroups; ++g) {
@@ -71,63 +98,36 @@ using RollingWeights = Column[kRollingColumns];
     sums[g] = add_dot(sums[g], c.group[g], w[2].group[g]);
     sums[g] = requantize(sums[g], block.scale + g * kVectorDwords, block.bias + g * kVectorDwords);
   }
-  join_bytes(sums[0], sums[1], sums[2], sums[3]).store(out);
+  return join_bytes(sums[0], sums[1], sums[2], sums[3]);
 }
 
-// All of a column before what comes next: GCC would mix both and run out of registers.
-[[gnu::always_inline]] inline Column settled(Column column) {
-  asm volatile(""
-               : "+v"(column.group[0].v), "+v"(column.group[1].v), "+v"(column.group[2].v),
-                 "+v"(column.group[3].v)
-               :
-               : "memory");
-  return column;
-}
-
-// The columns take turns in three names, so that none is moved.
-[[gnu::always_inline]] inline void multiply_row(std::integral_constant<int, 1>,
-                                                const ColumnReader& column,
+// A row of outputs (or kPixels rows).
+template <int kStride, int kLanes>
+[[gnu::always_inline]] inline void multiply_row(const ColumnReader<kLanes>& column,
                                                 const BlockOperands& block, const RollingWeights& w,
-                                                int width, std::uint8_t* out,
-                                                std::ptrdiff_t out_stride) {
+                                                int width, OutputPixels<kLanes> out) {
   Column a = column(0);
-  Column b = column(1);
-  Column c;
-  int x = 0;
-  for (; x + kRollingColumns <= width; x += kRollingColumns) {
-    c = settled(column(x + 2));
-    emit(block, w, a, b, c, out);
-    a = settled(column(x + 3));
-    emit(block, w, b, c, a, out + out_stride);
-    b = settled(column(x + 4));
-    emit(block, w, c, a, b, out + 2 * out_stride);
-    out += kRollingColumns * out_stride;
-  }
-  if (x < width) {
-    c = settled(column(x + 2));
-    emit(block, w, a, b, c, out);
-    if (x + 1 < width) {
-      emit(block, w, b, c, settled(column(x + 3)), out + out_stride);
+  if constexpr (kStride == 1) {
+    Column b = column(1);
+    for (int x = 0; x < width; ++x) {
+      const Column c = column(x + 2);
+      out.store_next(multiply_window(block, w, a, b, c));
+      a = b;
+      b = c;
+    }
+  } else {
+    for (int x = 0; x < width; ++x) {
+      const Column b = column(2 * x + 1);
+      const Column c = column(2 * x + 2);
+      out.store_next(multiply_window(block, w, a, b, c));
+      a = c;
     }
   }
 }
-[[gnu::always_inline]] inline void multiply_row(std::integral_constant<int, 2>,
-                                                const ColumnReader& column,
-                                                const BlockOperands& block, const RollingWeights& w,
-                                                int width, std::uint8_t* out,
-                                                std::ptrdiff_t out_stride) {
-  Column a = column(0);
-  for (int x = 0; x < width; ++x) {
-    const Column b = column(2 * x + 1);
-    const Column c = column(2 * x + 2);
-    emit(block, w, a, b, c, out);
-    a = c;
-    out += out_stride;
-  }
-}
 
-template <int kStride>
-[[gnu::noinline]] void multiply_rows(const RollingRows& rows) {
+template <int kStride, int kLanes>
+[[gnu::noinline]] void multiply_rows(const RollingRows<kLanes>& rows) {
+  constexpr int kPixels = RollingRows<kLanes>::kPixels;
   const Strip& strip = rows.strip;
   RollingWeights w;
 #pragma GCC unroll 3
@@ -138,43 +138,45 @@ template <int kStride>
       w[j].group[g] = Bytes::load(weights + g * kVectorBytes);
     }
   }
-  for (int y = rows.row_begin; y < rows.row_end; ++y) {
-    SourceRow source[2 * kQuad];
-    locate_rows(strip, y, 1, rows.channel, source);
-    multiply_row(std::integral_constant<int, kStride>{}, ColumnReader(strip, source), rows.block, w,
-                 strip.args.shape.out_width, strip.out_pixel(y, 0, rows.channel),
-                 strip.args.out_pixel_stride);
+  for (int y = rows.row_begin; y < rows.row_end; y += kPixels) {
+    SourceRow source[kPixels][kRollingRows];
+    OutputPixels<kLanes> out;
+    out.stride = strip.args.out_pixel_stride;
+    for (int i = 0; i < kPixels; ++i) {
+      // Beyond the last row, that one again.
+      const int row = y + i < rows.row_end ? y + i : rows.row_end - 1;
+      locate_rows(strip, row, 1, rows.channel, source[i], kRollingRows);
+      out.pixel[i] = strip.out_pixel(row, 0, rows.channel);
+    }
+    multiply_row<kStride, kLanes>(ColumnReader<kLanes>(strip, source), rows.block, w,
+                                  strip.args.shape.out_width, out);
   }
 }
 
-// The block of a vector's channels from `channel` on, all rows.
+// The block of a pixel's kLanes lanes of channels from `channel` on, all rows.
+template <int kLanes>
 inline void roll(const Strip& strip, const BlockOperands& block, int channel) {
   // Table and sums follow a few rows behind, which the L1 cache still holds.
   constexpr int kPixelsAtOnce = 128;
+  constexpr int kRowsTogether = kVectorLanes / kLanes;
   const DepthwiseArgs& args = strip.args;
   const int width = args.shape.out_width;
-  const int rows_at_once = width < kPixelsAtOnce ? kPixelsAtOnce / width : 1;
+  const int rows_at_once =
+      round_up(width < kPixelsAtOnce ? kPixelsAtOnce / width : 1, kRowsTogether);
   ChannelSums sums;
   for (int y = args.row_begin; y < args.row_end; y += rows_at_once) {
     const int end = args.row_end - y < rows_at_once ? args.row_end : y + rows_at_once;
-    const RollingRows rows{strip, block, channel, y, end};
+    const RollingRows<kLanes> rows{strip, block, channel, y, end};
     if (args.shape.stride == 1) {
       multiply_rows<1>(rows);
     } else {
       multiply_rows<2>(rows);
     }
     // The rows of an image lie one behind the other.
-    std::uint8_t* out = strip.out_pixel(y, 0, channel);
-    const int pixels = (end - y) * width;
-    if (args.table) {
-      look_up(args.table, out, args.out_pixel_stride, pixels);
-    }
-    if (args.channel_sum) {
-      sums.add<kVectorLanes>(out, args.out_pixel_stride, pixels, args.channel_sum + channel);
-    }
+    finish_pixels<kLanes>(args, channel, strip.out_pixel(y, 0, channel), (end - y) * width, sums);
   }
   if (args.channel_sum) {
-    sums.flush<kVectorLanes>(args.channel_sum + channel);
+    sums.flush<kLanes>(args.channel_sum + channel);
   }
 }
 

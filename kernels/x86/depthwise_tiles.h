@@ -3,7 +3,7 @@
 //   interleave  four image rows become dwords of four vertical taps, borders included, in a scratch
 //               that stays in the L1 cache,
 //   multiply    every output sums its columns: one multiplication does four taps of a channel,
-//   finish      table, channel sums, and stores that are not whole vectors.
+//   finish      stores of vectors of several pixels, then table and channel sums.
 // Included after depthwise_block.h.
 #pragma once
 
@@ -155,7 +155,7 @@ class DepthwiseTiles {
     const int out_width = args_.shape.out_width;
     for (int y = args_.row_begin; y < args_.row_end; y += strip_.rows) {
       const int rows = args_.row_end - y < strip_.rows ? args_.row_end - y : strip_.rows;
-      locate_rows(strip_, y, rows, channel_, source_);
+      locate_rows(strip_, y, rows, channel_, source_, strip_.quads * kQuad);
       for (int x = 0; x < out_width; x += plan_.tile) {
         run_tile(y, rows, x, out_width - x < plan_.tile ? out_width - x : plan_.tile);
       }
@@ -233,25 +233,11 @@ class DepthwiseTiles {
       multiply_strip<2>(tile, vectors);
     }
     for (int r = 0; r < rows; ++r) {
-      finish(tile.out + r * tile.row_stride, tile.vector_stride, vectors, width);
+      std::uint8_t* row = pixels + r * pixels_row;
       if (!kDirect) {
-        store_pixels(tile.out + r * tile.row_stride, width, pixels + r * pixels_row);
+        store_pixels(bytes_ + r * kBytesRow, width, row);
       }
-    }
-  }
-
-  // Table and sums of one row's vectors.
-  void finish(std::uint8_t* bytes, std::ptrdiff_t stride, int vectors, int width) {
-    if (args_.table) {
-      look_up(args_.table, bytes, stride, vectors);
-    }
-    if (args_.channel_sum) {
-      if (Plan::kPixels > 1) {
-        // The pixels of the last vector that do not exist count nothing.
-        std::memset(bytes + width * Plan::kSlotBytes, 0,
-                    vectors * kVectorBytes - width * Plan::kSlotBytes);
-      }
-      sums_.template add<kLanes>(bytes, stride, vectors, args_.channel_sum + channel_);
+      finish_pixels<kLanes>(args_, channel_, row, width, sums_);
     }
   }
 

@@ -7,40 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/kernel_table.h"
+#include "kernels/isa_tables.h"
 #include "kernels/x86/vector_loops.h"
-#include "kernels/x86/wide.h"
 
 namespace qe::kernels {
 namespace {
-
-template <int kCount>
-struct Groups {};
-
-// step(first channel, Groups<4> or Groups<1>) for all channels.
-template <class Step>
-inline void for_channels(int channels, Step step) {
-  int c = 0;
-  for (; c + 4 * kLanes <= round_up(channels, kLanes); c += 4 * kLanes) {
-    step(c, Groups<4>{});
-  }
-  for (; c < channels; c += kLanes) {
-    step(c, Groups<1>{});
-  }
-}
-
-template <int kCount>
-inline Wide<kCount> load_u8(const std::uint8_t* p, Groups<kCount>) {
-  return Wide<kCount>::each(
-      [p](int i) { return F32x16::from_u8(load_bytes(p + i * kLanes, AllLanes{})); });
-}
-template <int kCount>
-inline Wide<kCount> load_f32(const float* p, Groups<kCount>) {
-  return Wide<kCount>::each([p](int i) { return F32x16::load(p + i * kLanes); });
-}
-// to_u8(t)
-inline void store_u8(const Wide<4>& t, std::uint8_t* p) { store_four(t.v, p); }
-inline void store_u8(const Wide<1>& t, std::uint8_t* p) { store_bytes(clamp_to_u8(t.v[0]), p); }
 
 // Sixteen bytes, for the channels that do not fill a `Bytes`.
 struct Lane {
@@ -122,24 +93,35 @@ inline void max_pool_body(const MaxPoolArgs& args) {
   }
 }
 
-inline void channel_sums_body(const ChannelSumArgs& args) {
-  for_channels(args.channels, [&]<int kCount>(int c, Groups<kCount>) {
-    I32x16 sum[kCount];
-    for (int i = 0; i < kCount; ++i) {
-      sum[i] = I32x16::broadcast(0);
-    }
-    const std::uint8_t* x = args.x + c;
-    for (int pixel = 0; pixel < args.pixels; ++pixel) {
+// kCount times 16 channels from c on.
+template <int kCount>
+inline void sum_channels(const ChannelSumArgs& args, int c) {
+  I32x16 sum[kCount];
+  for (int i = 0; i < kCount; ++i) {
+    sum[i] = I32x16::broadcast(0);
+  }
+  const std::uint8_t* x = args.x + c;
+  for (int pixel = 0; pixel < args.pixels; ++pixel) {
 #pragma GCC unroll 4
-      for (int i = 0; i < kCount; ++i) {
-        sum[i] = sum[i] + I32x16::from_u8(load_bytes(x + i * kLanes, AllLanes{}));
-      }
-      x += args.x_pixel_stride;
-    }
     for (int i = 0; i < kCount; ++i) {
-      sum[i].store(args.sum + c + i * kLanes);
+      sum[i] = sum[i] + I32x16::from_u8(load_bytes(x + i * kLanes, AllLanes{}));
     }
-  });
+    x += args.x_pixel_stride;
+  }
+  for (int i = 0; i < kCount; ++i) {
+    sum[i].store(args.sum + c + i * kLanes);
+  }
+}
+
+inline void channel_sums_body(const ChannelSumArgs& args) {
+  constexpr int kAtOnce = 4;
+  int c = 0;
+  for (; c + kAtOnce * kLanes <= round_up(args.channels, kLanes); c += kAtOnce * kLanes) {
+    sum_channels<kAtOnce>(args, c);
+  }
+  for (; c < args.channels; c += kLanes) {
+    sum_channels<1>(args, c);
+  }
 }
 
 inline void channel_mean_body(const ChannelMeanArgs& args) {
@@ -150,71 +132,172 @@ inline void channel_mean_body(const ChannelMeanArgs& args) {
   });
 }
 
-// step(pixel, first channel, groups) for all of an image.
-template <class Args, class Step>
-inline void for_pixels(const Args& args, Step step) {
-  for (std::ptrdiff_t pixel = 0; pixel < args.pixels; ++pixel) {
-    for_channels(args.channels, [&](int c, auto groups) { step(pixel, c, groups); });
+// The pointwise kernels: vectors of kPixelLanes lanes of 16 channels, of several pixels where these
+// lanes do not fill one. Bytes are widened within their lanes, which four vectors of dwords hold in
+// the order [vector][lane][4]; packing undoes it.
+inline constexpr int kQuarters = 4;
+inline constexpr int kQuarterLanes = kVectorBytes / 4;
+
+struct Widened {
+  Sums quarter[kQuarters];
+};
+inline Widened widen(Bytes x) {
+  const Bytes zero = Bytes::broadcast(0);
+  const Bytes low = interleave_low_bytes(x, zero);
+  const Bytes high = interleave_high_bytes(x, zero);
+  return {{{interleave_low_pairs(low, zero).v},
+           {interleave_high_pairs(low, zero).v},
+           {interleave_low_pairs(high, zero).v},
+           {interleave_high_pairs(high, zero).v}}};
+}
+
+// The bytes of finish(0) to finish(3), the quarters.
+template <class Finish>
+inline Bytes narrow(Finish finish) {
+  return join_bytes(finish(0), finish(1), finish(2), finish(3));
+}
+
+// A float for every lane of a quarter.
+struct Broadcast {
+  explicit Broadcast(float x) {
+    for (float& v : value) {
+      v = x;
+    }
+  }
+  alignas(64) float value[kQuarterLanes];
+};
+
+// Whether what requantize makes of values up to 255 * `slope` and of `bias` needs no upper clamp.
+// False for NaN, too.
+inline bool is_bounded(float slope, float bias) {
+  constexpr float kBound = 1 << 30;
+  return 255.0F * __builtin_fabsf(slope) + __builtin_fabsf(bias) < kBound;
+}
+
+template <int kPixelLanes>
+struct PixelLanes {};
+
+// step(first channel, PixelLanes) for all channels.
+template <class Step>
+inline void for_channels(int channels, Step step) {
+  constexpr int kLaneBytes = 16;
+  int left = round_up(channels, kLaneBytes);
+  int c = 0;
+  for (; left >= kVectorBytes; left -= kVectorBytes) {
+    step(c, PixelLanes<kVectorLanes>{});
+    c += kVectorBytes;
+  }
+  if constexpr (kVectorLanes == 4) {
+    if (left >= 2 * kLaneBytes) {
+      step(c, PixelLanes<2>{});
+      c += 2 * kLaneBytes;
+      left -= 2 * kLaneBytes;
+    }
+  }
+  if (left > 0) {
+    step(c, PixelLanes<1>{});
   }
 }
 
-inline void scale_channels_body(const ScaleChannelsArgs& args) {
-  const float zero_point = args.x_zero_point;
-  for_channels(args.channels, [&]<int kCount>(int c, Groups<kCount> groups) {
-    using Vector = Wide<kCount>;
-    const Vector scale = load_f32(args.gate + c, groups) * Vector::broadcast(args.scale);
-    const std::uint8_t* x = args.x + c;
-    std::uint8_t* out = args.out + c;
-    for (int pixel = 0; pixel < args.pixels; ++pixel) {
-      // The difference of two bytes is exact.
-      const Vector centred = load_u8(x, groups) - Vector::broadcast(zero_point);
-      store_u8(fma(centred, scale, Vector::broadcast(args.out_zero_point)), out);
-      x += args.x_pixel_stride;
-      out += args.out_pixel_stride;
+// step(at) for all pixels, a vector of them at a time: at(p, stride) is the p-th of the vector in
+// an image that begins at p; instead of pixels beyond the last, that one again.
+template <int kPixelLanes, class Step>
+inline void for_pixels(int pixels, Step step) {
+  for (int done = 0; done < pixels; done += kVectorLanes / kPixelLanes) {
+    step([&](auto* image, std::ptrdiff_t stride) {
+      return [=](int pixel) {
+        return image + (done + pixel < pixels ? done + pixel : pixels - 1) * stride;
+      };
+    });
+  }
+}
+
+// Gates of kPixelLanes lanes of channels, times the scale, as the quarters of a vector need them.
+template <int kPixelLanes>
+struct Gates {
+  Gates(const ScaleChannelsArgs& args, int channel) {
+    constexpr int kLaneChannels = 16;
+    constexpr int kDwords = 4;
+    for (int i = 0; i < kVectorBytes; ++i) {
+      const int lane = i / kDwords % kVectorLanes % kPixelLanes;
+      const int c = lane * kLaneChannels + i / kQuarterLanes * kDwords + i % kDwords;
+      value[i] = args.gate[channel + c] * args.scale;
+      // What lies beyond the channels has no meaning.
+      is_bounded = is_bounded && (channel + c >= args.channels ||
+                                  kernels::is_bounded(value[i], args.out_zero_point));
     }
+  }
+  alignas(64) float value[kVectorBytes];
+  bool is_bounded = true;
+};
+
+inline void scale_channels_body(const ScaleChannelsArgs& args) {
+  const Sums zero_point = Sums::broadcast(args.x_zero_point);
+  const Broadcast out_zero_point(args.out_zero_point);
+  for_channels(args.channels, [&]<int kPixelLanes>(int c, PixelLanes<kPixelLanes>) {
+    const Gates<kPixelLanes> gates(args, c);
+    if (!gates.is_bounded) {
+      ScaleChannelsArgs part = args;
+      part.x += c;
+      part.gate += c;
+      part.out += c;
+      part.channels = kPixelLanes * 16;
+      reference::scale_channels(part);
+      return;
+    }
+    for_pixels<kPixelLanes>(args.pixels, [&](auto at) {
+      const Widened x = widen(Bytes::gather<kPixelLanes>(at(args.x + c, args.x_pixel_stride)));
+      narrow([&](int q) {
+        return requantize(x.quarter[q] - zero_point, gates.value + q * kQuarterLanes,
+                          out_zero_point.value);
+      }).template scatter<kPixelLanes>(at(args.out + c, args.out_pixel_stride));
+    });
   });
 }
 
 inline void rescale_body(const RescaleArgs& args) {
-  for_pixels(args, [&]<int kCount>(std::ptrdiff_t pixel, int c, Groups<kCount> groups) {
-    using Vector = Wide<kCount>;
-    const Vector x = load_u8(args.x + pixel * args.x_pixel_stride + c, groups);
-    store_u8(fma(x, Vector::broadcast(args.scale), Vector::broadcast(args.bias)),
-             args.out + pixel * args.out_pixel_stride + c);
+  if (!is_bounded(args.scale, args.bias)) {
+    reference::rescale(args);
+    return;
+  }
+  const Broadcast scale(args.scale);
+  const Broadcast bias(args.bias);
+  for_channels(args.channels, [&]<int kPixelLanes>(int c, PixelLanes<kPixelLanes>) {
+    for_pixels<kPixelLanes>(args.pixels, [&](auto at) {
+      const Widened x = widen(Bytes::gather<kPixelLanes>(at(args.x + c, args.x_pixel_stride)));
+      narrow([&](int q) {
+        return requantize(x.quarter[q], scale.value, bias.value);
+      }).template scatter<kPixelLanes>(at(args.out + c, args.out_pixel_stride));
+    });
   });
 }
 
-inline void look_up(const ByteTable& table, std::uint8_t* p, Groups<4>) {
-  for (int i = 0; i < 4 * kLanes; i += kVectorBytes) {
-    table(Bytes::load(p + i)).store(p + i);
-  }
-}
-inline void look_up(const ByteTable& table, std::uint8_t* p, Groups<1>) {
-  const auto same = [p](int) { return p; };
-  alignas(64) std::uint8_t values[kVectorBytes];
-  table(Bytes::gather<1>(same)).store(values);
-  __builtin_memcpy(p, values, kLanes);
+// `finish` makes the stored bytes of the sums.
+template <class Finish>
+inline void add_bytes_body(const AddBytesArgs& args, Finish finish) {
+  const Broadcast a_scale(args.a_scale);
+  const Broadcast b_scale(args.b_scale);
+  const Broadcast bias(args.bias);
+  for_channels(args.channels, [&]<int kPixelLanes>(int c, PixelLanes<kPixelLanes>) {
+    for_pixels<kPixelLanes>(args.pixels, [&](auto at) {
+      const Widened a = widen(Bytes::gather<kPixelLanes>(at(args.a + c, args.a_pixel_stride)));
+      const Widened b = widen(Bytes::gather<kPixelLanes>(at(args.b + c, args.b_pixel_stride)));
+      const Bytes sum = narrow([&](int q) {
+        return requantize_sum(a.quarter[q], a_scale.value, b.quarter[q], b_scale.value, bias.value);
+      });
+      finish(sum).template scatter<kPixelLanes>(at(args.out + c, args.out_pixel_stride));
+    });
+  });
 }
 
 inline void add_bytes_body(const AddBytesArgs& args) {
-  const auto add = [&]<int kCount>(std::ptrdiff_t pixel, int c, Groups<kCount> groups) {
-    using Vector = Wide<kCount>;
-    const Vector a = load_u8(args.a + pixel * args.a_pixel_stride + c, groups);
-    const Vector b = load_u8(args.b + pixel * args.b_pixel_stride + c, groups);
-    std::uint8_t* out = args.out + pixel * args.out_pixel_stride + c;
-    store_u8(fma(a, Vector::broadcast(args.a_scale),
-                 fma(b, Vector::broadcast(args.b_scale), Vector::broadcast(args.bias))),
-             out);
-    return out;
-  };
-  if (!args.table) {
-    for_pixels(args, [&](std::ptrdiff_t pixel, int c, auto groups) { add(pixel, c, groups); });
-    return;
+  if (!is_bounded(__builtin_fabsf(args.a_scale) + __builtin_fabsf(args.b_scale), args.bias)) {
+    reference::add_bytes(args);
+  } else if (args.table) {
+    add_bytes_body(args, ByteTable(args.table));
+  } else {
+    add_bytes_body(args, [](Bytes sum) { return sum; });
   }
-  const ByteTable table(args.table);
-  for_pixels(args, [&](std::ptrdiff_t pixel, int c, auto groups) {
-    look_up(table, add(pixel, c, groups), groups);
-  });
 }
 
 }  // namespace

@@ -71,8 +71,8 @@ Taps make_taps(int size, std::int64_t scaled_size, std::int64_t first, int count
   std::vector<double> weights;
   for (int i = 0; i < count; ++i) {
     const double centre = (static_cast<double>(first + i) + 0.5) * scale;
-    const int begin = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int end = std::min(size, static_cast<int>(centre + support + 0.5));
+    const int begin = std::max(0, static_cast<int>(std::floor(centre - support + 0.5)));
+    const int end = std::min(size, static_cast<int>(std::floor(centre + support + 0.5)));
     weights.clear();
     double sum = 0.0;
     for (int x = 0; x < end - begin; ++x) {

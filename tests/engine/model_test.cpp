@@ -115,7 +115,9 @@ TEST_CASE("quantizing twice, or without what static needs, is refused") {
   CHECK_THROWS_AS(qe::quantize(checkpoint, fixed, nullptr), qe::UsageError);
   const qe::Calibration empty;
   CHECK_THROWS_AS(qe::quantize(checkpoint, fixed, &empty), qe::UsageError);
-  CHECK_THROWS_AS(qe::calibrate(qe::build_model(checkpoint), {}, 1), qe::UsageError);
+  CHECK_THROWS_AS(
+      qe::calibrate(qe::build_model(checkpoint), std::span<const qe::CalibrationText>{}, 1),
+      qe::UsageError);
 }
 
 TEST_CASE("quantization is the same at any thread count, and good") {

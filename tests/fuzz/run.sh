@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ensure_packages "${QE_TEST_PACKAGES[@]}" clang libclang-rt-14-dev
 
 readonly seconds=${1:-20}
-readonly targets=(config image safetensors timm_config tokenizer_json tsv vocab_txt)
+readonly targets=(config image model_config safetensors timm_config tokenizer_json tsv vocab_txt)
 cmake --preset fuzz
 cmake --build --preset fuzz --target "${targets[@]/#/fuzz_}"
 work=$(mktemp -d)

@@ -64,4 +64,23 @@ TEST_CASE("a state dict that is unknown, damaged or one of several is refused") 
   CHECK(refused(dir / "folder.safetensors").name == "config.json");
 }
 
+TEST_CASE("Hugging Face keeps what images are to be in a file of its own") {
+  TempDir dir;
+  const fs::path source = fs::path(QE_SOURCE_DIR) / "tests/data/image_models";
+  fs::copy(source / "vit-hugging-face-narrow", dir / "vit");
+  const auto image = [&] { return *qe::build_model(qe::load_checkpoint(dir / "vit")).image; };
+  CHECK(image().mean[0] == doctest::Approx(0.485));
+  qe::test::write_file(dir / "vit/preprocessor_config.json",
+                       R"({"image_processor_type": "ViTImageProcessor", "resample": 3,
+                           "size": {"height": 24, "width": 24}, "image_mean": [0.1, 0.2, 0.3],
+                           "image_std": [0.5, 0.6, 0.7]})");
+  CHECK(image().height == 24);
+  CHECK(image().interpolation == qe::Interpolation::kBicubic);
+  CHECK(image().mean[2] == doctest::Approx(0.3));
+  CHECK(image().std[1] == doctest::Approx(0.6));
+  qe::test::write_file(dir / "vit/preprocessor_config.json",
+                       R"({"size": {"height": 32, "width": 32}})");
+  CHECK(error_of<qe::LoadError>(image).name == "vit.embeddings.position_embeddings");
+}
+
 }  // namespace

@@ -106,10 +106,10 @@ TEST_CASE("activations of synthetic image models neither die out nor explode") {
   std::vector<std::uint8_t> pixels(std::size_t{2} * 224 * 224 * 3);
   std::mt19937 random(7);
   for (std::uint8_t& pixel : pixels) pixel = static_cast<std::uint8_t>(random());
-  for (const char* name : {"resnet18", "resnet50", "mobilenetv2_100", "efficientnet_b0",
-                           "squeezenet1_1", "vit_small_patch16_224"}) {
+  for (const std::string name : {"resnet18", "resnet50", "mobilenetv2_100", "efficientnet_b0",
+                                 "squeezenet1_1", "vit_small_patch16_224"}) {
     CAPTURE(name);
-    qe::write_synthetic(std::string(name) + ":3", dir / name, {.labels = 50});
+    qe::write_synthetic(name + ":3", dir / name, {.labels = 50});
     qe::Model model = qe::build_model(qe::load_checkpoint(dir / name));
     CHECK(model.architecture == name);
     CHECK(model.labels.size() == 50);

@@ -1,11 +1,13 @@
 """Makes image model directories with random weights, and the logits their own libraries give.
 
-usage: make_image_goldens.py [--small] [OUTPUT_DIR]
+usage: make_image_goldens.py [--small] [--only TEXT] [OUTPUT_DIR]
 
 Each case is an architecture of timm, torchvision or transformers with seeded random weights:
 convolutions after He, biases and normalization parameters away from 0 and 1, batch-norm statistics
-gathered over a few batches. OUTPUT_DIR/NAME is what that library saves (torchvision: a bare state
-dict) and OUTPUT_DIR/NAME.golden.safetensors is computed in float64 from the stored weights:
+gathered over a few batches; branches of ResNets weaker than their shortcuts, as training makes them
+(at equal strength, a random network of 152 layers amplifies the rounding of float32 too much).
+OUTPUT_DIR/NAME is what that library saves (torchvision: a bare state dict), and
+OUTPUT_DIR/NAME.golden.safetensors is computed in float64 from the stored weights:
   pixels U8 [N, H, W, 3], mean and std F32 [3] (of what the network was given:
   (pixel / 255 - mean) / std), logits F32 [N, C].
 The networks of full width are too large to keep: OUTPUT_DIR is QE_GOLDEN_DIR if that is set, else a
@@ -14,9 +16,9 @@ narrow ones under tests/data/image_models instead. Versions: bench/peers/require
 1.0.31 and torchvision 0.29.2. No accuracy is claimed for any of these models.
 """
 
+import argparse
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from transformers import ViTConfig, ViTForImageClassification
 
 IMAGES = 4
 BATCHES = 3
+BRANCH = 0.3
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
@@ -134,6 +137,9 @@ def randomize(model: torch.nn.Module, case: Case, generator: torch.Generator) ->
         else:
             value = 1.0 + 0.2 * noise
         p.copy_(value)
+    for module in model.modules():
+        if hasattr(module, "downsample"):  # a block of a ResNet
+            getattr(module, "bn3", module.bn2).weight.mul_(BRANCH)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
@@ -180,16 +186,22 @@ def make_case(case: Case, root: Path, seed: int) -> None:
 
 
 def main() -> None:
-    arguments = [a for a in sys.argv[1:] if a != "--small"]
-    small = "--small" in sys.argv
-    default = (Path(__file__).parents[1] / "data" / "image_models" if small
-               else os.environ.get("QE_GOLDEN_DIR") or tempfile.mkdtemp(prefix="qe-goldens-"))
-    root = Path(arguments[0] if arguments else default)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", default="", help="cases whose name contains this text")
+    parser.add_argument("output", nargs="?", type=Path)
+    arguments = parser.parse_args()
+    if arguments.small:
+        root = arguments.output or Path(__file__).parents[1] / "data" / "image_models"
+    else:
+        root = arguments.output or Path(os.environ.get("QE_GOLDEN_DIR")
+                                        or tempfile.mkdtemp(prefix="qe-goldens-"))
     root.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
     with torch.no_grad():
-        for seed, case in enumerate(SMALL if small else FULL):
-            make_case(case, root, 100 + seed)
+        for seed, case in enumerate(SMALL if arguments.small else FULL):
+            if arguments.only in case.folder():
+                make_case(case, root, 100 + seed)
     print(f"written to {root}")
 
 

@@ -1,4 +1,5 @@
 // Convolutions in float: one oneDNN primitive a node, image after image, on the library's threads.
+// Beside integer convolutions the session's first thread does them alone.
 #include "engine/backends/cpu/maps.h"
 #include "kernels/onednn/convolution.h"
 
@@ -14,10 +15,11 @@ class ConvF32Step : public Step {
   BufferRef x, residual, y;
 
   void run(const StepContext& context) const noexcept override {
+    if (context.thread != 0) return;
     for (int image = 0; image < context.inputs.sequences; ++image) {
       convolution.run(x.at<float>(context, image),
                       has_residual ? residual.at<float>(context, image) : nullptr,
-                      y.at<float>(context, image), context.library_threads);
+                      y.at<float>(context, image), context.library_threads, context.scratch);
     }
   }
 };
@@ -63,11 +65,12 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
   const bool residual = node.inputs[3] != kNoValue;
   auto step = std::make_unique<ConvF32Step>(kernels::onednn::Convolution(
       shape, {.residual = residual, .activation = to_kernel(op.activation)},
-      float_weight(weight).data(), bias.empty() ? nullptr : bias.data()));
+      float_weight(weight).data(), bias.empty() ? nullptr : bias.data(), context.options.threads));
   step->x = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
   step->has_residual = residual;
   if (residual) step->residual = context.buffer(node.inputs[3]);
+  context.scratch_bytes = std::max(context.scratch_bytes, step->convolution.scratch_bytes());
   release_source(weight, context);
 
   StepInfo info;

@@ -18,7 +18,9 @@ namespace qe {
 struct CompileOptions {
   int max_tokens = 512;    // capacity of one run, all sequences together; images: set by their number
   int max_sequences = 32;  // capacity of one run, in texts or images
-  int threads = 1;         // threads used to convert and pack weights
+  // Threads used to convert and pack weights. Float convolutions run on as many in sessions that have
+  // them, else on one.
+  int threads = 1;
   Isa isa = default_isa();
   // Gives back the file pages of each weight once it is packed; compiling the same model again
   // reads them anew.

@@ -18,8 +18,8 @@ struct WriteOptions {
   std::string recipe = "{}";
 };
 
-// Writes `quantized` as `output`: config.json and the tokenizer files of `source` (the directory it
-// was made from), model.safetensors, and qe_config.json with the recipe, xxh64 hashes of the input
+// Writes `quantized` as `output`: config.json and the tokenizer files of `source` (the directory or
+// bare state dict it was made from), model.safetensors, and qe_config.json with the recipe, xxh64 hashes of the input
 // files and the output scales of static models. Weights must be kI8 and symmetric; float tensors
 // are stored as F32. The directory appears complete or not at all; whatever fails leaves an
 // existing one as it was, and leftovers of killed runs beside it are removed. Throws UsageError if

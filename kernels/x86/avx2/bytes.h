@@ -32,10 +32,22 @@ struct Bytes {
     if constexpr (kLanes == 2) {
       return load(pixel(0));
     } else {
-      return {_mm256_loadu2_m128i(static_cast<const __m128i*>(static_cast<const void*>(pixel(1))),
-                                  static_cast<const __m128i*>(static_cast<const void*>(pixel(0))))};
+      return {_mm256_loadu2_m128i(as_128(pixel(1)), as_128(pixel(0)))};
     }
   }
+  // The other way.
+  template <int kLanes, class Pixel>
+  void scatter(Pixel pixel) const {
+    if constexpr (kLanes == 2) {
+      store(pixel(0));
+    } else {
+      _mm256_storeu2_m128i(as_128(pixel(1)), as_128(pixel(0)), v);
+    }
+  }
+
+ private:
+  static __m128i* as_128(void* p) { return static_cast<__m128i*>(p); }
+  static const __m128i* as_128(const void* p) { return static_cast<const __m128i*>(p); }
 };
 
 inline Bytes maximum(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; }
@@ -52,10 +64,13 @@ inline Bytes odd_bytes(Bytes a) { return {_mm256_srli_epi16(a.v, 8)}; }
 struct Sums {
   __m256i v;
 
+  static Sums broadcast(std::int32_t x) { return {_mm256_set1_epi32(x)}; }
   static Sums load(const std::int32_t* p) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
   }
 };
+
+inline Sums operator-(Sums a, Sums b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 
 // Plus the dot product of four u8 of x and four s8 of w in each lane: bytes widened to 16 bits,
 // even and odd ones apart. Never vpmaddubsw, whose 16-bit sums saturate.
@@ -74,26 +89,19 @@ inline Sums requantize(Sums sums, const float* scale, const float* bias) {
   return {_mm256_cvtps_epi32(t)};
 }
 
+// The same of fma(float(a), a_scale, fma(float(b), b_scale, bias)).
+inline Sums requantize_sum(Sums a, const float* a_scale, Sums b, const float* b_scale,
+                           const float* bias) {
+  const __m256 inner =
+      _mm256_fmadd_ps(_mm256_cvtepi32_ps(b.v), _mm256_loadu_ps(b_scale), _mm256_loadu_ps(bias));
+  return {_mm256_cvtps_epi32(
+      _mm256_fmadd_ps(_mm256_cvtepi32_ps(a.v), _mm256_loadu_ps(a_scale), inner))};
+}
+
 // The bytes of four requantized vectors, undoing the order that the interleaving of four rows made:
 // in each 128-bit lane, the lane's dwords of a, then b, c and d. Saturates at 0.
 inline Bytes join_bytes(const Sums& a, const Sums& b, const Sums& c, const Sums& d) {
   return {_mm256_packus_epi16(_mm256_packs_epi32(a.v, b.v), _mm256_packs_epi32(c.v, d.v))};
-}
-
-// clamp_to_u8 of four vectors, stored as 64 bytes in their order. Only the upper bound needs a
-// clamp: the packs saturate at 0, where the conversion has sent NaN as well.
-inline void store_four(const F32x16 (&t)[4], void* p) {
-  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  const auto bytes = [](__m256 x) {
-    return Sums{_mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255.0F), x))};
-  };
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; ++i) {
-    const F32x16& a = t[2 * i];
-    const F32x16& b = t[2 * i + 1];
-    const Bytes joined = join_bytes(bytes(a.lo), bytes(a.hi), bytes(b.lo), bytes(b.hi));
-    _mm256_storeu_si256(static_cast<__m256i*>(p) + i, _mm256_permutevar8x32_epi32(joined.v, order));
-  }
 }
 
 // A function of a byte by its 256 values: sixteen shuffles of sixteen values each. Part i holds

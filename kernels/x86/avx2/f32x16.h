@@ -83,10 +83,6 @@ struct F32x16 {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
-  static F32x16 from_u8(__m128i bytes) {
-    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
-            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
-  }
   static F32x16 from_s32(const std::int32_t* p) {
     const I32x16 x = I32x16::load(p);
     return {_mm256_cvtepi32_ps(x.lo), _mm256_cvtepi32_ps(x.hi)};

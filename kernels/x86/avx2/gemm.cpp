@@ -10,6 +10,7 @@
 #include "kernels/isa_tables.h"
 #include "kernels/x86/apply_activation.h"
 #include "kernels/x86/avx2/f32x16.h"
+#include "kernels/x86/tap_rows.h"
 
 namespace qe::kernels::avx2 {
 namespace {
@@ -31,14 +32,16 @@ struct alignas(32) WideRows {
   std::int32_t pair[kPieceSteps][kTileRows][2];
 };
 
+// Steps [step, step + steps) of a tap, as wide.pair[at] and on.
 template <int kRows>
-void widen(const std::uint8_t* a, std::ptrdiff_t lda, int steps, WideRows& wide) {
+void widen(const TapRows<kRows>& rows, int tap, int step, int steps, WideRows& wide, int at) {
   for (int r = 0; r < kRows; ++r) {
+    const std::uint8_t* a = rows.piece(r, tap) + static_cast<std::ptrdiff_t>(step) * kDepthGroup;
     for (int s = 0; s < steps; ++s) {
       std::uint32_t bytes;
-      std::memcpy(&bytes, a + r * lda + s * kDepthGroup, sizeof(bytes));
-      wide.pair[s][r][0] = static_cast<std::int32_t>(bytes & 0x00ff00ffU);
-      wide.pair[s][r][1] = static_cast<std::int32_t>(bytes >> 8 & 0x00ff00ffU);
+      std::memcpy(&bytes, a + s * kDepthGroup, sizeof(bytes));
+      wide.pair[at + s][r][0] = static_cast<std::int32_t>(bytes & 0x00ff00ffU);
+      wide.pair[at + s][r][1] = static_cast<std::int32_t>(bytes >> 8 & 0x00ff00ffU);
     }
   }
 }
@@ -93,18 +96,33 @@ void multiply(const GemmArgs& args, int row, int column, int width, Tile& tile) 
     }
   }
   WideRows wide;
+  const TapRows<kRows> rows(args, row);
+  const int taps = tap_count(args);
   const int steps = round_up(args.k, kDepthGroup) / kDepthGroup;
-  const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * steps * kDepthGroup;
   const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(width) * kDepthGroup;
-  for (int done = 0; done < steps; done += kPieceSteps) {
-    const int piece = steps - done < kPieceSteps ? steps - done : kPieceSteps;
-    widen<kRows>(args.a + row * args.lda + static_cast<std::ptrdiff_t>(done) * kDepthGroup,
-                 args.lda, piece, wide);
+  const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * taps * steps * kDepthGroup;
+  int widened = 0;
+  const auto flush = [&] {
     for (int group = 0; group * kColumnGroup < width; ++group) {
-      accumulate<kRows>(wide, b + done * stride + group * kGroupBytes, stride, piece,
+      accumulate<kRows>(wide, b + group * kGroupBytes, stride, widened,
                         tile.sum[0] + group * kColumnGroup);
     }
+    b += widened * stride;
+    widened = 0;
+  };
+  for (int tap = 0; tap < taps; ++tap) {
+    for (int step = 0; step < steps;) {
+      const int room = kPieceSteps - widened;
+      const int piece = steps - step < room ? steps - step : room;
+      widen<kRows>(rows, tap, step, piece, wide, widened);
+      step += piece;
+      widened += piece;
+      if (widened == kPieceSteps) {
+        flush();
+      }
+    }
   }
+  flush();
 }
 
 void scale(const GemmArgs& args, int row, int rows, int column, int width, Tile& tile) {
@@ -140,6 +158,17 @@ void store_f32(const float* y, const float* residual, int count, float* out) {
   }
 }
 
+// Adds a residual of bytes to y.
+void add_residual(const std::uint8_t* residual, float residual_scale, int count, float* y) {
+  const __m256 scale = _mm256_set1_ps(residual_scale);
+  for (int j = 0; j < round_up(count, kColumnGroup); j += kLanes) {
+    const __m256i bytes =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual + j)));
+    _mm256_store_ps(y + j,
+                    _mm256_fmadd_ps(_mm256_cvtepi32_ps(bytes), scale, _mm256_load_ps(y + j)));
+  }
+}
+
 // Bytes in natural column order: the packs interleave the two 128-bit lanes, one permutation of
 // dwords puts them back. Only the upper bound needs a clamp: the packs saturate at 0, where the
 // conversion has sent NaN as well.
@@ -167,6 +196,9 @@ void store_u8(const GemmArgs& args, const float* y, int count, std::uint8_t* out
       std::memcpy(out + j, tail.data(), count - j);
     }
   }
+  for (int j = 0; args.table && j < count; ++j) {
+    out[j] = args.table[out[j]];
+  }
 }
 
 void finish(const GemmArgs& args, int row, int rows, int column, int width, Tile& tile) {
@@ -178,6 +210,10 @@ void finish(const GemmArgs& args, int row, int rows, int column, int width, Tile
   for (int r = 0; r < rows; ++r) {
     const std::ptrdiff_t at = row + r;
     if (args.out_u8) {
+      if (args.residual_u8) {
+        add_residual(args.residual_u8 + at * args.ld_residual_u8 + column, args.residual_scale,
+                     count, tile.y[r]);
+      }
       store_u8(args, tile.y[r], count, args.out_u8 + at * args.ld_out_u8 + column);
     } else {
       store_f32(tile.y[r], args.residual ? args.residual + at * args.ld_residual + column : nullptr,

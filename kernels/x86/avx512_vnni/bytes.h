@@ -41,8 +41,25 @@ struct Bytes {
       return {_mm512_inserti32x4(third, _mm_loadu_si128(as_128(pixel(3))), 3)};
     }
   }
+  // The other way.
+  template <int kLanes, class Pixel>
+  void scatter(Pixel pixel) const {
+    if constexpr (kLanes == 4) {
+      store(pixel(0));
+    } else if constexpr (kLanes == 2) {
+      _mm256_storeu_si256(as_256(pixel(0)), _mm512_castsi512_si256(v));
+      _mm256_storeu_si256(as_256(pixel(1)), _mm512_extracti64x4_epi64(v, 1));
+    } else {
+      _mm_storeu_si128(as_128(pixel(0)), _mm512_castsi512_si128(v));
+      _mm_storeu_si128(as_128(pixel(1)), _mm512_extracti32x4_epi32(v, 1));
+      _mm_storeu_si128(as_128(pixel(2)), _mm512_extracti32x4_epi32(v, 2));
+      _mm_storeu_si128(as_128(pixel(3)), _mm512_extracti32x4_epi32(v, 3));
+    }
+  }
 
  private:
+  static __m256i* as_256(void* p) { return static_cast<__m256i*>(p); }
+  static __m128i* as_128(void* p) { return static_cast<__m128i*>(p); }
   static const __m256i* as_256(const void* p) { return static_cast<const __m256i*>(p); }
   static const __m128i* as_128(const void* p) { return static_cast<const __m128i*>(p); }
 };
@@ -61,8 +78,11 @@ inline Bytes odd_bytes(Bytes a) { return {_mm512_srli_epi16(a.v, 8)}; }
 struct Sums {
   __m512i v;
 
+  static Sums broadcast(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
   static Sums load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 };
+
+inline Sums operator-(Sums a, Sums b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 
 // Plus the dot product of four u8 of x and four s8 of w in each lane.
 inline Sums add_dot(Sums sums, Bytes x, Bytes w) { return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)}; }
@@ -75,22 +95,19 @@ inline Sums requantize(Sums sums, const float* scale, const float* bias) {
   return {_mm512_cvtps_epi32(t)};
 }
 
+// The same of fma(float(a), a_scale, fma(float(b), b_scale, bias)).
+inline Sums requantize_sum(Sums a, const float* a_scale, Sums b, const float* b_scale,
+                           const float* bias) {
+  const __m512 inner =
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(b.v), _mm512_loadu_ps(b_scale), _mm512_loadu_ps(bias));
+  return {_mm512_cvtps_epi32(
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(a.v), _mm512_loadu_ps(a_scale), inner))};
+}
+
 // The bytes of four requantized vectors, undoing the order that the interleaving of four rows made:
 // in each 128-bit lane, the lane's dwords of a, then b, c and d. Saturates at 0.
 inline Bytes join_bytes(const Sums& a, const Sums& b, const Sums& c, const Sums& d) {
   return {_mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v))};
-}
-
-// clamp_to_u8 of four vectors, stored as 64 bytes in their order. Only the upper bound needs a
-// clamp: the packs saturate at 0, where the conversion has sent NaN as well.
-inline void store_four(const F32x16 (&t)[4], void* p) {
-  Sums q[4];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    q[i].v = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255.0F), t[i].v));
-  }
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, join_bytes(q[0], q[1], q[2], q[3]).v));
 }
 
 // A function of a byte by its 256 values. They lie in four registers as 128 words; each byte looks

@@ -52,7 +52,6 @@ struct F32x16 {
     return {_mm512_mask_loadu_ps(fill.v, first_lanes(count), p)};
   }
   static F32x16 from_s8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
-  static F32x16 from_u8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))}; }
   static F32x16 from_s32(const std::int32_t* p) {
     return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
   }
