@@ -73,12 +73,16 @@ Checkpoint load_state_dict(const fs::path& file, bool use_mmap) {
   return checkpoint;
 }
 
-Checkpoint load(const fs::path& path, const LoadOptions& options) {
-  if (is_state_dict(path)) return load_state_dict(path, options.use_mmap);
+// The state dict that `path` is or has; nothing if it is a directory with a config.
+std::optional<fs::path> bare_state_dict(const fs::path& path) {
+  if (is_state_dict(path)) return path;
   require_directory(path);
-  if (!find_in_directory(path, kConfigFile)) {
-    if (const auto file = find_state_dict(path)) return load_state_dict(*file, options.use_mmap);
-  }
+  if (find_in_directory(path, kConfigFile)) return std::nullopt;
+  return find_state_dict(path);
+}
+
+Checkpoint load(const fs::path& path, const LoadOptions& options) {
+  if (const auto file = bare_state_dict(path)) return load_state_dict(*file, options.use_mmap);
   Checkpoint checkpoint{.config = read_config_file(require_file(path, kConfigFile)),
                         .source = path.string()};
   if (const auto file = find_in_directory(path, "preprocessor_config.json")) {
@@ -102,6 +106,13 @@ std::optional<TextFile> read_optional(const fs::path& directory, std::string_vie
 
 Checkpoint load_checkpoint(const fs::path& path, const LoadOptions& options) {
   return with_typed_errors(path, [&] { return load(path, options); });
+}
+
+InputKind input_kind(const fs::path& path) {
+  return with_typed_errors(path, [&] {
+    if (bare_state_dict(path)) return InputKind::kImage;
+    return input_kind(read_config_file(require_file(path, kConfigFile)));
+  });
 }
 
 DirectoryTexts read_directory_texts(const fs::path& directory) {

@@ -3,12 +3,13 @@
 #include <qe/text_classifier.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include <qe/error.h>
 #include <qe/load.h>
 #include <qe/session.h>
+
+#include "loaders/classification.h"
 
 namespace qe {
 namespace {
@@ -36,19 +37,6 @@ int choose_max_length(int wanted, const Tokenizer& tokenizer, const Model& model
          .actual = std::to_string(wanted)});
   }
   return wanted;
-}
-
-std::vector<float> to_probabilities(std::span<const float> logits, ProblemType problem) {
-  std::vector<float> out(logits.begin(), logits.end());
-  if (problem == ProblemType::kMultiLabel) {
-    for (float& x : out) x = 1.0F / (1.0F + std::exp(-x));
-    return out;
-  }
-  const float top = *std::max_element(out.begin(), out.end());
-  float sum = 0;
-  for (float& x : out) sum += x = std::exp(x - top);
-  for (float& x : out) x /= sum;
-  return out;
 }
 
 // Texts of one run, packed.
@@ -97,11 +85,10 @@ struct TextClassifier::Impl {
         {.token_ids = packed.ids, .type_ids = packed.type_ids, .offsets = packed.offsets});
     const std::size_t labels = model.labels.size();
     for (std::size_t s = 0; s < packed.sequences(); ++s) {
-      const auto row = logits.subspan(s * labels, labels);
-      Classification& result = results[s];
-      result.logits.assign(row.begin(), row.end());
-      result.label = static_cast<int>(std::max_element(row.begin(), row.end()) - row.begin());
-      result.probabilities = to_probabilities(row, model.problem);
+      Classification answer = classification_of(logits.subspan(s * labels, labels), model.problem);
+      answer.tokens = results[s].tokens;
+      answer.truncated = results[s].truncated;
+      results[s] = std::move(answer);
     }
     packed.clear();
   }
@@ -142,6 +129,9 @@ TextClassifier TextClassifier::open(const std::filesystem::path& directory,
                                     const TextClassifierOptions& options) {
   const Checkpoint checkpoint = load_checkpoint(directory, {.use_mmap = options.use_mmap});
   Model model = build_model(checkpoint);
+  if (model.image) {
+    throw UsageError({.problem = "is a model of images, not of texts", .file = directory.string()});
+  }
   Tokenizer tokenizer = load_tokenizer(directory);
   check_vocabulary(tokenizer, model, directory);
   return TextClassifier(std::make_unique<Impl>(std::move(tokenizer), std::move(model), options));

@@ -31,6 +31,10 @@ constexpr const char* kExamples =
     "      Two models in alternating blocks A B B A; every raw latency in the JSON.\n"
     "  qe-bench INT8_DIR --data test.tsv --batch 32\n"
     "      Texts of a file, of their own lengths, 32 a run.\n"
+    "  qe-bench FLOAT_DIR INT8_DIR --batch 1,8,32\n"
+    "      Models of images: random pixels, images a second at each batch.\n"
+    "  qe-bench --synthetic resnet50 --save DIR\n"
+    "      Write a ResNet-50 with random weights.\n"
     "  qe-bench --synthetic bert-base:7 --save DIR\n"
     "      Write a BERT-base with random weights of seed 7, to be quantized and measured.\n";
 
@@ -59,14 +63,14 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_option("MODEL_DIR", options.models, "Model directories; the first is the reference");
   app.add_option("--threads", threads, "Threads, a sweep (default: the CPUs of this process)")
       ->type_name("LIST");
-  app.add_option("--batch", batch, "Texts of one run, a sweep")
+  app.add_option("--batch", batch, "Texts or images of one run, a sweep")
       ->type_name("LIST")
       ->capture_default_str();
   auto* const length = app.add_option("--seq-len", seq_len, "Tokens of each text, a sweep")
                            ->type_name("LIST")
                            ->capture_default_str();
-  app.add_option("--data", options.study.data, "Texts of this TSV file instead of random ids")
-      ->type_name("FILE")
+  app.add_option("--data", options.study.data, "Texts or images of this set instead of random ones")
+      ->type_name("PATH")
       ->excludes(length);
   app.add_option("--pairs", options.study.pairs, "Pairs of timed blocks a case and model")
       ->check(CLI::Range(1, 100'000))
@@ -89,11 +93,13 @@ Options parse_options(int argc, const char* const* argv) {
   add_output(app, flags, {"table", "md", "csv", "json"});
   add_timing(app, flags);
   add_max_length(app, flags);
+  add_images(app, flags);
   add_seed(app, flags);
   add_engine(app, flags);
   add_progress(app, flags);
   parse(app, argc, argv, flags);
   options.study.pin = !no_pin;
+  options.study.seq_lens_given = length->count() > 0;
   options.study.threads =
       threads.empty() ? std::vector<int>{flags.threads} : parse_sweep(threads, "--threads");
   flags.threads = *std::max_element(options.study.threads.begin(), options.study.threads.end());

@@ -1,4 +1,5 @@
-// qe-eval: one model's accuracy on labelled texts, or several models compared with the first.
+// qe-eval: one model's accuracy on labelled texts or images, or several models compared with the
+// first.
 #include <array>
 #include <filesystem>
 #include <iostream>
@@ -35,13 +36,18 @@ constexpr const char* kExamples =
     "      Exit code 1 if more than one point of accuracy is lost.\n"
     "  qe-eval MODEL_DIR --data test.tsv --predictions out.jsonl --format json\n"
     "      A line a row with its logits, and every figure as JSON.\n"
-    "The data: tab-separated, a header line, columns text, label and optionally text_pair.\n";
+    "  qe-eval models/tiny-shapes --data data/demo-shapes/test.tsv --on-error skip\n"
+    "      A model of images; those that cannot be decoded are named, counted and left out.\n"
+    "Texts: tab-separated, a header line, columns text, label and optionally text_pair.\n"
+    "Images: such a table with the columns image (a path beside it) and label; a folder with one\n"
+    "folder a class; or a CIFAR-10 file (.bin). Labels are names or indices of the model.\n";
 
-constexpr std::array<std::string_view, 10> kFigures = {
-    "accuracy",      "macro_f1",  "skipped",      "truncated",      "accuracy_drop",
-    "macro_f1_drop", "retention", "labels_equal", "size_reduction", "speedup"};
-constexpr std::size_t kFiguresOfOneModel = 4;
-constexpr std::size_t kSampleTexts = 256;  // timed, from the front of the data
+constexpr std::array<std::string_view, 11> kFigures = {
+    "accuracy",      "macro_f1",       "skipped",       "truncated",
+    "top5_accuracy", "accuracy_drop",  "macro_f1_drop", "retention",
+    "labels_equal",  "size_reduction", "speedup"};
+constexpr std::size_t kFiguresOfOneModel = 5;
+constexpr std::size_t kSamples = 256;  // timed, from the front of the data
 
 struct Options {
   std::vector<std::string> models;
@@ -61,14 +67,15 @@ Options parse_options(int argc, const char* const* argv) {
   std::vector<std::string> conditions;
   std::string on_error = "fail";
   CLI::App app;
-  describe(app, "qe-eval", "Evaluate text classifiers on labelled data and compare them.",
+  describe(app, "qe-eval", "Evaluate classifiers on labelled texts or images and compare them.",
            kExamples);
   app.add_option("MODEL_DIR", options.models, "Model directories; the first is the reference")
       ->required();
-  app.add_option("--data", options.evaluation.data, "Labelled texts (TSV)")
+  app.add_option("--data", options.evaluation.data, "Labelled texts or images (see below)")
       ->required()
-      ->type_name("FILE");
-  app.add_option("--on-error", on_error, "Rows that cannot be used: fail, or skip and count")
+      ->type_name("PATH");
+  app.add_option("--on-error", on_error,
+                 "Rows or images that cannot be used: fail, or skip and count")
       ->check(CLI::IsMember({"fail", "skip"}))
       ->type_name("WHAT")
       ->capture_default_str();
@@ -88,12 +95,13 @@ Options parse_options(int argc, const char* const* argv) {
   add_batch(app, flags);
   add_threads(app, flags);
   add_max_length(app, flags);
+  add_images(app, flags);
   add_engine(app, flags);
   add_timing(app, flags);
   add_seed(app, flags);
   add_progress(app, flags);
   parse(app, argc, argv, flags);
-  options.evaluation.sample = options.models.size() > 1 && !options.no_latency ? kSampleTexts : 0;
+  options.evaluation.sample = options.models.size() > 1 && !options.no_latency ? kSamples : 0;
   options.evaluation.on_error = on_error == "skip" ? OnError::kSkip : OnError::kFail;
   const std::size_t known = options.models.size() > 1 ? kFigures.size() : kFiguresOfOneModel;
   for (const std::string& condition : conditions) {
@@ -102,24 +110,29 @@ Options parse_options(int argc, const char* const* argv) {
   return options;
 }
 
-Json prediction_json(const Evaluation& model, const Row& row, const Classification& answer) {
-  const auto names = [&](const std::vector<int>& labels) {
+Json prediction_json(const Evaluation& model, const JudgedRow& row, const Classification& answer) {
+  const auto names = [&](std::span<const int> labels) {
     Json list = Json::array();
     for (const int label : labels) list.push_back(model.labels[static_cast<std::size_t>(label)]);
     return list;
   };
-  return {{"model", model.model},
-          {"line", row.line},
-          {"truth", names(row.labels)},
-          {"predicted",
-           names(model.multi_label ? decided_labels(answer) : std::vector<int>{answer.label})},
-          {"logits", answer.logits},
-          {"tokens", answer.tokens},
-          {"truncated", answer.truncated}};
+  Json json = {{"model", model.model},
+               {"line", row.line},
+               {"truth", names(row.labels)},
+               {"predicted",
+                names(model.multi_label ? decided_labels(answer) : std::vector<int>{answer.label})},
+               {"logits", answer.logits}};
+  if (model.image_bytes > 0) {
+    json["image"] = row.image;
+  } else {
+    json["tokens"] = answer.tokens;
+    json["truncated"] = answer.truncated;
+  }
+  return json;
 }
 
 // All models one after another, so that no two are in memory at a time.
-EvaluationReport evaluate_all(const Options& options, std::vector<SampleText>& sample) {
+EvaluationReport evaluate_all(const Options& options, Samples& samples) {
   const SharedFlags& flags = options.evaluation.flags;
   std::optional<Output> predictions;
   if (!options.predictions.empty()) predictions.emplace(options.predictions);
@@ -131,11 +144,12 @@ EvaluationReport evaluate_all(const Options& options, std::vector<SampleText>& s
     hooks.on_skip = [&](const DataError& error) {
       if (report.models.empty()) note(flags, std::string("skipped: ") + error.what());
     };
-    hooks.on_row = [&](const Evaluation& model, const Row& row, const Classification& answer) {
+    hooks.on_row = [&](const Evaluation& model, const JudgedRow& row,
+                       const Classification& answer) {
       if (predictions) write_json_line(predictions->stream(), prediction_json(model, row, answer));
     };
     report.models.push_back(
-        evaluate(directory, options.evaluation, hooks, report.models.empty() ? &sample : nullptr));
+        evaluate(directory, options.evaluation, hooks, report.models.empty() ? &samples : nullptr));
     report.comparisons.emplace_back();
     if (!report.models.back().complete) break;
   }
@@ -144,11 +158,10 @@ EvaluationReport evaluate_all(const Options& options, std::vector<SampleText>& s
 }
 
 // Fills in the comparisons of everything that was evaluated to the end.
-void compare_all(const Options& options, std::span<const SampleText> sample,
-                 EvaluationReport& report) {
+void compare_all(const Options& options, const Samples& samples, EvaluationReport& report) {
   const SharedFlags& flags = options.evaluation.flags;
   const Evaluation& reference = report.models.front();
-  const bool timed = !options.no_latency && !sample.empty();
+  const bool timed = !options.no_latency && samples.size() > 0;
   if (timed && report.models.size() > 1) {
     for (const std::string& warning : timing_warnings(flags.threads))
       note(flags, "note: " + warning);
@@ -157,10 +170,14 @@ void compare_all(const Options& options, std::span<const SampleText> sample,
     const Evaluation& model = report.models[i];
     report.comparisons[i] = compare(reference, model, flags.seed, flags.threads);
     if (!timed) continue;
+    if (model.image_bytes != reference.image_bytes) {
+      note(flags, "note: " + model.model + ": images of another size, not timed");
+      continue;
+    }
     Progress progress("timing " + model.model + " against " + reference.model, 0, flags);
     progress.update(0);
     report.comparisons[i]->latency =
-        measure_latency(reference.model, model.model, sample, options.latency_pairs, flags);
+        measure_latency(reference.model, model.model, samples, options.latency_pairs, flags);
   }
 }
 
@@ -181,15 +198,17 @@ void write_report(const Options& options, const EvaluationReport& report) {
     const Evaluation& model = report.models.front();
     write_table(output.stream(), overview_table(model), flags.format);
     write_table(output.stream(), class_table(model), flags.format);
-    if (!model.multi_label) write_table(output.stream(), confusion_table(model), flags.format);
+    if (shows_confusion(model)) write_table(output.stream(), confusion_table(model), flags.format);
   }
   output.flush();
 }
 
 void write_picture(const Options& options, const EvaluationReport& report) {
   if (options.svg.empty()) return;
-  if (report.models.front().multi_label) {
-    throw UsageError({.problem = "needs single-label models", .name = "--svg"});
+  if (!shows_confusion(report.models.front())) {
+    throw UsageError({.problem = "needs single-label models",
+                      .name = "--svg",
+                      .expected = "at most " + std::to_string(kMostShownClasses) + " labels"});
   }
   std::vector<ConfusionPanel> panels;
   for (const Evaluation& model : report.models) {
@@ -206,7 +225,8 @@ void warn(const SharedFlags& flags, const EvaluationReport& report) {
     if (!model.multi_label && model.probability.looks_broken(model.confusion.classes())) {
       note(flags, "warning: " + model.model +
                       ": predictions are hardly better than chance in certainty; are the weights "
-                      "and the tokenizer right?");
+                      "and the " +
+                      (model.image_bytes > 0 ? "preparation of images" : "tokenizer") + " right?");
     }
     if (!model.integer && model.scheme != "float") {
       note(flags, "note: " + model.model + ": some matrix products run in float");
@@ -229,9 +249,9 @@ int verdict(const Options& options, const EvaluationReport& report) {
 
 int run(int argc, const char* const* argv) {
   const Options options = parse_options(argc, argv);
-  std::vector<SampleText> sample;
-  EvaluationReport report = evaluate_all(options, sample);
-  compare_all(options, sample, report);
+  Samples samples;
+  EvaluationReport report = evaluate_all(options, samples);
+  compare_all(options, samples, report);
   warn(options.evaluation.flags, report);
   write_report(options, report);
   write_picture(options, report);

@@ -26,6 +26,8 @@ constexpr const char* kExamples =
     "      The graph before the first and after every pass.\n"
     "  qe-inspect MODEL_DIR --plan --max-tokens 128 --format md\n"
     "      Steps and arena buffers for runs of at most 128 tokens.\n"
+    "  qe-inspect models/tiny-shapes --plan --batch 8\n"
+    "      A model of images, for runs of at most 8 images.\n"
     "  qe-inspect --isa\n"
     "      Instruction sets this CPU has, and the one that is taken (QE_ISA caps it).\n";
 

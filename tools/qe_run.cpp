@@ -1,5 +1,5 @@
-// qe-run: a model directory and texts to answers. Texts come from --text or, a line each, from
-// standard input; one bad line does not end the stream.
+// qe-run: a model directory and texts or images to answers. Texts come from --text or, a line each,
+// from standard input; one bad line does not end the stream. Images come from --image.
 #include <iostream>
 #include <memory>
 #include <span>
@@ -7,9 +7,11 @@
 #include <vector>
 
 #include <qe/error.h>
+#include <qe/load.h>
 #include <qe/text_classifier.h>
 
 #include "tools/run/answers.h"
+#include "tools/run/run_images.h"
 #include "tools/support/args.h"
 #include "tools/support/line_reader.h"
 #include "tools/support/models.h"
@@ -27,7 +29,11 @@ constexpr const char* kExamples =
     "  qe-run models/tiny-emotion --tokenize < texts.txt\n"
     "      The token ids alone, a JSON array a line.\n"
     "  qe-run MODEL_DIR --text \"first text\" --pair \"second text\"\n"
-    "      A pair of texts; on standard input use --pairs and a tab between them.\n";
+    "      A pair of texts; on standard input use --pairs and a tab between them.\n"
+    "  qe-run models/tiny-shapes --image photo.jpg drawing.png data/demo-shapes/images\n"
+    "      Images, and all below a folder: the five most probable labels of each.\n"
+    "  qe-run MODEL_DIR --image folder --top 1 --format jsonl --on-error skip > answers.jsonl\n"
+    "      A line an image with its logits; what cannot be decoded is named and left out.\n";
 
 struct Options {
   std::string model;
@@ -35,14 +41,19 @@ struct Options {
   std::vector<std::string> seconds;  // one for each of `texts`, or none
   bool pairs = false;
   bool tokenize = false;
+  std::vector<std::string> images;
+  int top = 5;
+  OnError on_error = OnError::kFail;
   SharedFlags flags;
 };
 
 Options parse_options(int argc, const char* const* argv) {
   Options options;
+  std::string on_error = "fail";
   CLI::App app;
-  describe(app, "qe-run", "Classify texts with the model of a directory.", kExamples);
-  app.add_option("MODEL_DIR", options.model, "Model directory (Hugging Face layout)")->required();
+  describe(app, "qe-run", "Classify texts or images with the model of a directory.", kExamples);
+  app.add_option("MODEL_DIR", options.model, "Model directory (Hugging Face or timm layout)")
+      ->required();
   app.add_option("--text", options.texts, "Text to classify (repeatable; default: stdin lines)")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -54,12 +65,32 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_flag("--pairs", options.pairs,
                "Lines of standard input are two texts with a tab between");
   app.add_flag("--tokenize", options.tokenize, "Print token ids and run nothing");
+  auto* const images =
+      app.add_option("--image", options.images, "Images (JPEG, PNG, WebP) and folders of them")
+          ->expected(1, CLI::detail::expected_max_vector_size)
+          ->type_name("PATH");
+  app.add_option("--top", options.top, "Labels shown of each image")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(images);
+  app.add_option("--on-error", on_error, "Images that cannot be used: fail, or skip and count")
+      ->check(CLI::IsMember({"fail", "skip"}))
+      ->type_name("WHAT")
+      ->capture_default_str()
+      ->needs(images);
+  add_images(app, options.flags);
   add_output(app, options.flags, {"table", "jsonl", "csv"});
   add_batch(app, options.flags);
   add_threads(app, options.flags);
   add_max_length(app, options.flags);
   add_engine(app, options.flags);
   parse(app, argc, argv, options.flags);
+  options.on_error = on_error == "skip" ? OnError::kSkip : OnError::kFail;
+  const bool texts = !options.texts.empty() || options.pairs || options.tokenize;
+  if (texts && !options.images.empty()) {
+    throw UsageError({.problem = "does not go with texts", .name = "--image"});
+  }
   if (!options.seconds.empty() && options.seconds.size() != options.texts.size()) {
     throw UsageError({.problem = "needs one second text for each --text",
                       .name = "--pair",
@@ -172,6 +203,18 @@ int run_stream(const Options& options, Answerer& answerer, Output& output) {
 int run(int argc, const char* const* argv) {
   const Options options = parse_options(argc, argv);
   Output output(options.flags.output);
+  if (!options.images.empty()) {
+    return run_images({.model = options.model,
+                       .images = options.images,
+                       .top = options.top,
+                       .on_error = options.on_error,
+                       .flags = options.flags},
+                      output);
+  }
+  if (!options.tokenize && input_kind(options.model) == InputKind::kImage) {
+    throw UsageError(
+        {.problem = "is a model of images: give them with --image", .file = options.model});
+  }
   const std::unique_ptr<Answerer> answerer = make_answerer(options, output.stream());
   const int code = options.texts.empty() ? run_stream(options, *answerer, output)
                                          : run_flags(options, *answerer, output);

@@ -42,12 +42,22 @@ Padding padding_of(const Shape& x, const ConvShape& conv) {
   return {side, side, side, side};
 }
 
+// Hugging Face keeps the preparation of images apart from the model, which has their size.
+ImageInput input_of(const Checkpoint& checkpoint) {
+  const ImageInput own = parse_image_input(checkpoint.config);
+  if (!checkpoint.preprocessor || checkpoint.config.has("pretrained_cfg")) return own;
+  const ImageInput input = parse_preprocessor_config(*checkpoint.preprocessor);
+  if (input.height == own.height && input.width == own.width) return input;
+  throw LoadError({.problem = "images are prepared in another size than the model's",
+                   .file = checkpoint.preprocessor->file(),
+                   .expected = std::to_string(own.height) + " x " + std::to_string(own.width),
+                   .actual = std::to_string(input.height) + " x " + std::to_string(input.width)});
+}
+
 }  // namespace
 
 ImageModelBuilder::ImageModelBuilder(const Checkpoint& checkpoint)
-    : ModelBuilder(checkpoint),
-      input_(checkpoint.preprocessor ? parse_preprocessor_config(*checkpoint.preprocessor)
-                                     : parse_image_input(checkpoint.config)) {}
+    : ModelBuilder(checkpoint), input_(input_of(checkpoint)) {}
 
 bool ImageModelBuilder::has(const std::string& tensor) const {
   return checkpoint().tensors.contains(tensor);

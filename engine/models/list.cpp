@@ -14,11 +14,13 @@ namespace {
 struct Entry {
   std::string_view architecture;
   Model (*build)(const Checkpoint&);
+  InputKind input = InputKind::kImage;
 };
 
 constexpr Entry kArchitectures[] = {
-    {"BertForSequenceClassification", models::bert_for_sequence_classification},
-    {"DistilBertForSequenceClassification", models::distilbert_for_sequence_classification},
+    {"BertForSequenceClassification", models::bert_for_sequence_classification, InputKind::kText},
+    {"DistilBertForSequenceClassification", models::distilbert_for_sequence_classification,
+     InputKind::kText},
     {"ViTForImageClassification", models::vit_for_image_classification},
     {"efficientnet_b0", models::efficientnet},
     {"mobilenet_v2", models::mobilenet_v2},
@@ -78,6 +80,27 @@ std::string join(const Range& parts, const char* separator, Text text) {
   return joined;
 }
 
+struct Found {
+  const Entry& entry;
+  std::string name;
+};
+
+Found find_architecture(const Config& config) {
+  const auto [key, names] = declared_architecture(config);
+  if (names.size() == 1) {
+    for (const Entry& entry : kArchitectures) {
+      if (matches(names[0], entry.architecture)) return {entry, names[0]};
+    }
+  }
+  const auto itself = [](const std::string& name) { return name; };
+  throw UnsupportedError(
+      {.problem = "unsupported architecture",
+       .file = config.file(),
+       .name = key,
+       .expected = join(kArchitectures, " or ", [](const Entry& e) { return e.architecture; }),
+       .actual = names.empty() ? "none" : join(names, ", ", itself)});
+}
+
 }  // namespace
 
 std::vector<std::string> supported_architectures() {
@@ -87,22 +110,12 @@ std::vector<std::string> supported_architectures() {
 }
 
 Model build_model(const Checkpoint& checkpoint) {
-  const auto [key, names] = declared_architecture(checkpoint.config);
-  if (names.size() == 1) {
-    for (const Entry& entry : kArchitectures) {
-      if (!matches(names[0], entry.architecture)) continue;
-      Model model = entry.build(checkpoint);
-      model.architecture = names[0];
-      return model;
-    }
-  }
-  const auto itself = [](const std::string& name) { return name; };
-  throw UnsupportedError(
-      {.problem = "unsupported architecture",
-       .file = checkpoint.config.file(),
-       .name = key,
-       .expected = join(kArchitectures, " or ", [](const Entry& e) { return e.architecture; }),
-       .actual = names.empty() ? "none" : join(names, ", ", itself)});
+  const auto [entry, name] = find_architecture(checkpoint.config);
+  Model model = entry.build(checkpoint);
+  model.architecture = name;
+  return model;
 }
+
+InputKind input_kind(const Config& config) { return find_architecture(config).entry.input; }
 
 }  // namespace qe

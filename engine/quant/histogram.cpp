@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/quant/entropy_range.h"
+
 #include <qe/quantize.h>
 
 namespace qe {
@@ -30,15 +32,17 @@ int bin_of(float value) {
   return value < 0 ? kZeroBin - 1 - magnitude : kZeroBin + 1 + magnitude;
 }
 
-// Middle of a bin.
-double center(int bin) {
+// The value a share of `part` into a bin, counted away from zero.
+double inside(int bin, double part) {
   if (bin == kZeroBin) return 0;
   const int magnitude = bin > kZeroBin ? bin - kZeroBin - 1 : kZeroBin - 1 - bin;
   const int octave = kLowExponent + (magnitude >> kMantissaBits);
-  const double fraction = ((magnitude & ((1 << kMantissaBits) - 1)) + 0.5) / (1 << kMantissaBits);
+  const double fraction = ((magnitude & ((1 << kMantissaBits) - 1)) + part) / (1 << kMantissaBits);
   const double value = std::ldexp(1.0 + fraction, octave);
   return bin > kZeroBin ? value : -value;
 }
+
+double center(int bin) { return inside(bin, 0.5); }
 
 Range with_zero(double low, double high, bool symmetric) {
   low = std::min(low, 0.0);
@@ -112,17 +116,58 @@ Range mse_range(const std::vector<std::uint64_t>& bins, Range full, bool symmetr
   return best;
 }
 
+// The counts of all bins but that of zero, which every range holds exactly.
+std::vector<CountedInterval> intervals(const std::vector<std::uint64_t>& bins, Range full) {
+  std::vector<CountedInterval> result;
+  for (int bin = 0; bin < kBins; ++bin) {
+    const std::uint64_t n = bins[static_cast<std::size_t>(bin)];
+    if (n == 0 || bin == kZeroBin) continue;
+    const auto [low, high] = std::minmax({inside(bin, 0.0), inside(bin, 1.0)});
+    result.push_back({.low = std::clamp<double>(low, full.minimum, full.maximum),
+                      .high = std::clamp<double>(high, full.minimum, full.maximum),
+                      .count = static_cast<double>(n)});
+  }
+  return result;
+}
+
+constexpr double kSumUnit = 0x1p-24;
+constexpr double kSumLimit = 0x1p24;
+
 }  // namespace
+
+void Histogram::ExactSum::add(float value) {
+  const double cut = std::clamp<double>(value, -kSumLimit, kSumLimit);
+  const auto units = static_cast<std::int64_t>(std::llrint(cut / kSumUnit));
+  high += units >> 32;
+  low += static_cast<std::uint64_t>(units) & 0xffffffffU;
+}
+
+void Histogram::ExactSum::merge(const ExactSum& other) {
+  high += other.high;
+  low += other.low;
+}
+
+double Histogram::ExactSum::value() const {
+  return (static_cast<double>(high) * 0x1p32 + static_cast<double>(low)) * kSumUnit;
+}
 
 Histogram::Histogram() : bins_(kBins, 0) {}
 
 void Histogram::add(std::span<const float> values) {
+  if (values.empty()) return;
+  float low = values.front();
+  float high = low;
   for (const float value : values) {
     ++bins_[static_cast<std::size_t>(bin_of(value))];
-    minimum_ = std::min(minimum_, value);
-    maximum_ = std::max(maximum_, value);
+    low = std::min(low, value);
+    high = std::max(high, value);
   }
   count_ += values.size();
+  minimum_ = std::min(minimum_, low);
+  maximum_ = std::max(maximum_, high);
+  ++samples_;
+  minima_.add(low);
+  maxima_.add(high);
 }
 
 void Histogram::merge(const Histogram& other) {
@@ -130,6 +175,9 @@ void Histogram::merge(const Histogram& other) {
   count_ += other.count_;
   minimum_ = std::min(minimum_, other.minimum_);
   maximum_ = std::max(maximum_, other.maximum_);
+  samples_ += other.samples_;
+  minima_.merge(other.minima_);
+  maxima_.merge(other.maxima_);
 }
 
 Range Histogram::range(RangeObserver observer, bool symmetric) const {
@@ -137,10 +185,16 @@ Range Histogram::range(RangeObserver observer, bool symmetric) const {
   switch (observer) {
     case RangeObserver::kMinMax:
       return full;
+    case RangeObserver::kAverage: {
+      const double samples = static_cast<double>(std::max<std::uint64_t>(samples_, 1));
+      return with_zero(minima_.value() / samples, maxima_.value() / samples, symmetric);
+    }
     case RangeObserver::kPercentile:
       return percentile_range(bins_, count_, full, symmetric);
     case RangeObserver::kMse:
       return mse_range(bins_, full, symmetric);
+    case RangeObserver::kEntropy:
+      return entropy_range(intervals(bins_, full), full, symmetric);
   }
   return full;
 }

@@ -57,10 +57,7 @@ std::set<std::string> sums_before_tables(const Graph& graph) {
   return names;
 }
 
-}  // namespace
-
-QuantParams static_params(const Histogram& histogram, RangeObserver observer, bool symmetric) {
-  const Range range = histogram.range(observer, symmetric);
+QuantParams params_of(const Range& range, bool symmetric) {
   const float steps = symmetric ? 254.0F : 255.0F;
   const float step = (range.maximum - range.minimum) / steps;
   const float scale = step >= 0x1p-100F ? step : 1.0F;
@@ -72,6 +69,31 @@ QuantParams static_params(const Histogram& histogram, RangeObserver observer, bo
           .zero_point = {static_cast<std::int32_t>(zero_point)}};
 }
 
+// What the values of a class were seen to be.
+class Together {
+ public:
+  void add(const Histogram& one) {
+    all_.merge(one);
+    const Range range = one.range(RangeObserver::kAverage, false);
+    widest_average_.minimum = std::min(widest_average_.minimum, range.minimum);
+    widest_average_.maximum = std::max(widest_average_.maximum, range.maximum);
+  }
+  // A mean over different values would cut the widest of them.
+  Range range(RangeObserver observer) const {
+    return observer == RangeObserver::kAverage ? widest_average_ : all_.range(observer, false);
+  }
+
+ private:
+  Histogram all_;
+  Range widest_average_ = {0.0F, 0.0F};
+};
+
+}  // namespace
+
+QuantParams static_params(const Histogram& histogram, RangeObserver observer, bool symmetric) {
+  return params_of(histogram.range(observer, symmetric), symmetric);
+}
+
 std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibration& calibration,
                                               RangeObserver observer) {
   std::map<std::string, QuantParams> scales;
@@ -81,16 +103,16 @@ std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibra
   Graph fused = folded;
   fuse_post_ops(fused);
   const Classes classes(fused);
-  std::map<ValueId, Histogram> together;
+  std::map<ValueId, Together> together;
   std::vector<ValueId> stored;
   for (const Node& node : fused.nodes) {
     const ValueId id = node.outputs[0];
     if (!is_map(fused.value(id)) || std::holds_alternative<ImageOp>(node.op)) continue;
     stored.push_back(id);
-    together[classes.of(id)].merge(statistics(calibration, fused.value(id).name));
+    together[classes.of(id)].add(statistics(calibration, fused.value(id).name));
   }
   for (const ValueId id : stored) {
-    scales[fused.value(id).name] = static_params(together.at(classes.of(id)), observer, false);
+    scales[fused.value(id).name] = params_of(together.at(classes.of(id)).range(observer), false);
   }
   return scales;
 }

@@ -147,31 +147,4 @@ TEST_CASE("all-zero rows quantize to zero and run") {
   for (const float s : q.tensors.at("classifier.weight").quant->scale) CHECK(s == 1.0F);
 }
 
-TEST_CASE("histograms merge exactly and choose sensible ranges") {
-  std::vector<float> values;
-  for (int i = -1000; i <= 3000; ++i) values.push_back(static_cast<float>(i) / 1000.0F);
-  qe::Histogram whole;
-  whole.add(values);
-  qe::Histogram left;
-  qe::Histogram right;
-  left.add(std::span(values).first(1500));
-  right.add(std::span(values).subspan(1500));
-  right.merge(left);
-  for (const auto observer :
-       {qe::RangeObserver::kMinMax, qe::RangeObserver::kPercentile, qe::RangeObserver::kMse}) {
-    for (const bool symmetric : {false, true}) {
-      const qe::Range a = whole.range(observer, symmetric);
-      const qe::Range b = right.range(observer, symmetric);
-      CHECK(a.minimum == b.minimum);
-      CHECK(a.maximum == b.maximum);
-      CHECK(a.maximum == doctest::Approx(3.0).epsilon(0.05));
-      CHECK(a.minimum == doctest::Approx(symmetric ? -3.0 : -1.0).epsilon(0.05));
-    }
-  }
-  whole.add(std::vector<float>{1000.0F});
-  CHECK(whole.range(qe::RangeObserver::kMinMax, false).maximum == 1000.0F);
-  CHECK(whole.range(qe::RangeObserver::kMse, false).maximum > 3.0F);
-  CHECK(qe::Histogram().range(qe::RangeObserver::kMse, false).maximum == 0.0F);
-}
-
 }  // namespace

@@ -19,8 +19,9 @@ const fs::path kRoot = QE_SOURCE_DIR;
 const std::set<std::string> kTypes = {"dtype.h", "error.h", "tensor.h",
                                       "quant.h", "isa.h",   "config.h"};
 const std::set<std::string> kTokenizer = {"tokenizer.h"};
-const std::set<std::string> kLoaders = {"load.h", "text_classifier.h", "synthetic.h", "save.h",
-                                        "image.h"};
+const std::set<std::string> kLoaders = {"classification.h", "image.h", "image_classifier.h",
+                                        "load.h",           "save.h",  "synthetic.h",
+                                        "text_classifier.h"};
 
 // Layer of a public header, by the library part that implements it.
 std::string public_layer(const std::string& header) {

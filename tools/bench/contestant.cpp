@@ -22,10 +22,10 @@ double milliseconds_since(Clock::time_point start) {
 }  // namespace
 
 Contestant open_contestant(const std::filesystem::path& directory, const SharedFlags& flags,
-                           int max_tokens, int max_texts, int tokens_each) {
+                           int max_tokens, int max_samples, int tokens_each) {
   const Clock::time_point start = Clock::now();
   Model model = build_model(load_checkpoint(directory, {.use_mmap = !flags.no_mmap}));
-  if (tokens_each > model.max_positions) {
+  if (!model.image && tokens_each > model.max_positions) {
     throw UsageError({.problem = "sequence length exceeds the model's positions",
                       .file = directory.string(),
                       .expected = "at most " + std::to_string(model.max_positions),
@@ -35,11 +35,12 @@ Contestant open_contestant(const std::filesystem::path& directory, const SharedF
                     .scheme = scheme_name(model),
                     .vocab_size = model.vocab_size,
                     .max_positions = model.max_positions,
+                    .image = model.image,
                     .file_bytes = weight_file_bytes(directory),
                     .load_ms = 0.0,
                     .plan = nullptr};
   result.plan = Plan::compile(std::move(model), {.max_tokens = max_tokens,
-                                                 .max_sequences = max_texts,
+                                                 .max_sequences = max_samples,
                                                  .threads = flags.threads,
                                                  .isa = flags.isa});
   result.load_ms = milliseconds_since(start);
@@ -50,10 +51,13 @@ Session make_session(const Contestant& contestant, int threads, bool pin) {
   return Session(contestant.plan, {.threads = threads, .pin_threads = pin});
 }
 
+std::span<const float> run_request(Session& session, const Request& request) {
+  return request.images > 0 ? session.run(request.image_batch()) : session.run(request.batch());
+}
+
 double timed_run(Session& session, const Request& request) {
-  const TextBatch batch = request.batch();
   const Clock::time_point start = Clock::now();
-  session.run(batch);
+  run_request(session, request);
   return milliseconds_since(start);
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,17 +21,22 @@ struct Contestant {
   std::string scheme;  // "float", "int8 dynamic", ...
   int vocab_size;
   int max_positions;
+  std::optional<ImageInput> image;  // of a model of images
   std::uintmax_t file_bytes;
   double load_ms;                    // reading, compiling and packing
   std::shared_ptr<const Plan> plan;  // its sessions share it
 };
 
-// Loads `directory` and compiles it for runs of at most that many tokens and texts. `tokens_each`
-// is the longest text. Throws what loading throws, and UsageError if the model has fewer positions.
+// Loads `directory` and compiles it for runs of at most that many tokens and samples (texts or
+// images). `tokens_each` is the longest text; models of images have no use for tokens. Throws what
+// loading throws, and UsageError if the model has fewer positions.
 Contestant open_contestant(const std::filesystem::path& directory, const SharedFlags& flags,
-                           int max_tokens, int max_texts, int tokens_each);
+                           int max_tokens, int max_samples, int tokens_each);
 
 Session make_session(const Contestant& contestant, int threads, bool pin);
+
+// The logits, valid until the next run.
+std::span<const float> run_request(Session& session, const Request& request);
 
 // Milliseconds of one run.
 double timed_run(Session& session, const Request& request);

@@ -14,7 +14,6 @@
 
 #include "tools/bench/contestant.h"
 #include "tools/bench/workload.h"
-#include "tools/support/models.h"
 #include "tools/support/result.h"
 
 namespace qe::tools {
@@ -105,10 +104,10 @@ class Worker {
   Json labels() {
     Json all = Json::array();
     for (const Request& request : requests_) {
-      const std::span<const float> logits = session_.run(request.batch());
+      const std::span<const float> logits = run_request(session_, request);
       Json best = Json::array();
-      for (int text = 0; text < request.texts(); ++text) {
-        const float* const row = logits.data() + static_cast<std::ptrdiff_t>(text) * labels_;
+      for (int sample = 0; sample < request.samples(); ++sample) {
+        const float* const row = logits.data() + static_cast<std::ptrdiff_t>(sample) * labels_;
         best.push_back(std::max_element(row, row + labels_) - row);
       }
       all.push_back(std::move(best));
@@ -129,23 +128,20 @@ void follow(const std::string& model, const StudyOptions& options, std::istream&
   const SharedFlags& flags = options.flags;
   const int threads = options.threads.front();
   const int batch = options.batches.front();
-  std::vector<Request> requests;
-  int tokens = batch * options.seq_lens.front();
-  int longest = options.seq_lens.front();
-  if (!options.data.empty()) {
-    const DirectoryTokenizer source = open_tokenizer(model, flags);
-    requests = data_requests(options.data, source.tokenizer, source.max_length, batch);
-    longest = longest_text(requests);
-    tokens = 0;
-    for (const Request& request : requests) tokens = std::max(tokens, request.tokens());
+  StudyOptions one_case = options;
+  one_case.batches = {batch};
+  one_case.seq_lens = {options.seq_lens.front()};
+  Workload work = make_workload({&model, 1}, one_case);
+  const Contestant contestant =
+      open_contestant(model, flags, std::max(work.most_tokens, 1), batch, work.longest);
+  if (work.by_batch.empty()) {
+    work.by_batch.push_back(
+        {random_request(batch, work.longest, contestant.vocab_size, flags.seed)});
   }
-  const Contestant contestant = open_contestant(model, flags, tokens, batch, longest);
-  if (requests.empty()) {
-    requests.push_back(random_request(batch, longest, contestant.vocab_size, flags.seed));
-  }
+  std::vector<Request> requests = std::move(work.by_batch.front());
   const std::size_t count = requests.size();
-  int texts = 0;
-  for (const Request& request : requests) texts += request.texts();
+  int samples = 0;
+  for (const Request& request : requests) samples += request.samples();
   Worker worker(make_session(contestant, threads, options.pin), std::move(requests),
                 contestant.plan->label_count());
   const double first_run = worker.run(0);
@@ -157,7 +153,7 @@ void follow(const std::string& model, const StudyOptions& options, std::istream&
                         {"first_run_ms", first_run},
                         {"first_answer_ms", age},
                         {"batches", count},
-                        {"texts", texts},
+                        {work.images ? "images" : "texts", samples},
                         {"settings",
                          {{"version", kVersion},
                           {"scheme", contestant.scheme},

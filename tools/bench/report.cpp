@@ -6,8 +6,10 @@
 namespace qe::tools {
 namespace {
 
-std::string case_name(const StudyCase& one) {
-  const std::string length = one.seq_len > 0 ? "s" + std::to_string(one.seq_len) : "real texts";
+std::string case_name(const StudyCase& one, bool images) {
+  const std::string length = images            ? "images"
+                             : one.seq_len > 0 ? "s" + std::to_string(one.seq_len)
+                                               : "real texts";
   return length + " b" + std::to_string(one.batch) + " t" + std::to_string(one.threads);
 }
 
@@ -20,14 +22,14 @@ Json summary_json(const Summary& s) {
           {"p50", s.p50},    {"p90", s.p90},   {"p95", s.p95}, {"p99", s.p99}, {"max", s.maximum}};
 }
 
-Json series_json(const Series& series, bool reference) {
+Json series_json(const Series& series, bool reference, bool images) {
   Json json = {{"model", series.model},
                {"scheme", series.scheme},
                {"role", reference        ? "reference"
                         : series.is_null ? "null"
                                          : "model"},
                {"latency_ms", summary_json(series.latency)},
-               {"texts_per_second", series.texts_per_second},
+               {images ? "images_per_second" : "texts_per_second", series.samples_per_second},
                {"gmac_per_second", series.gmacs},
                {"share_of_int8_peak", series.share_of_peak}};
   if (!reference) {
@@ -42,24 +44,25 @@ Json series_json(const Series& series, bool reference) {
 }  // namespace
 
 Table study_table(const Study& study) {
-  Table table{.header = {"case", "model", "scheme", "p50 ms", "p90", "p95", "p99", "mean", "sd",
-                         "MAD", "texts/s", "GMAC/s", "% of INT8 peak", "speed-up"},
-              .text_columns = 3};
+  Table table{
+      .header = {"case", "model", "scheme", "p50 ms", "p90", "p95", "p99", "mean", "sd", "MAD",
+                 study.images ? "images/s" : "texts/s", "GMAC/s", "% of INT8 peak", "speed-up"},
+      .text_columns = 3};
   for (const StudyCase& one : study.cases) {
     for (std::size_t i = 0; i < one.series.size(); ++i) {
       const Series& s = one.series[i];
       const Summary& ms = s.latency;
       table.rows.push_back(
-          {case_name(one), s.is_null ? s.model + " (null)" : s.model, s.scheme, fixed(ms.p50, 3),
-           fixed(ms.p90, 3), fixed(ms.p95, 3), fixed(ms.p99, 3), fixed(ms.mean, 3), fixed(ms.sd, 3),
-           fixed(ms.mad, 3), fixed(s.texts_per_second, 1), fixed(s.gmacs, 1),
-           fixed(100.0 * s.share_of_peak, 1),
+          {case_name(one, study.images), s.is_null ? s.model + " (null)" : s.model, s.scheme,
+           fixed(ms.p50, 3), fixed(ms.p90, 3), fixed(ms.p95, 3), fixed(ms.p99, 3),
+           fixed(ms.mean, 3), fixed(ms.sd, 3), fixed(ms.mad, 3), fixed(s.samples_per_second, 1),
+           fixed(s.gmacs, 1), fixed(100.0 * s.share_of_peak, 1),
            i == 0 ? "-"
                   : fixed(s.speedup.median, 3) + "x " +
                         interval(s.speedup.interval.low, s.speedup.interval.high, 3)});
     }
-    table.rows.push_back({case_name(one), "INT8 peak of the machine", "", "-", "-", "-", "-", "-",
-                          "-", "-", "-", fixed(one.peak.gmacs, 1),
+    table.rows.push_back({case_name(one, study.images), "INT8 peak of the machine", "", "-", "-",
+                          "-", "-", "-", "-", "-", "-", fixed(one.peak.gmacs, 1),
                           fixed(one.peak.macs_per_cycle, 1) + " MAC/cycle", "-"});
   }
   return table;
@@ -81,10 +84,10 @@ Json study_json(const Study& study, const StudyOptions& options) {
   for (const StudyCase& one : study.cases) {
     Json series = Json::array();
     for (std::size_t i = 0; i < one.series.size(); ++i) {
-      series.push_back(series_json(one.series[i], i == 0));
+      series.push_back(series_json(one.series[i], i == 0, study.images));
     }
     Json json = {{"threads", one.threads}, {"batch", one.batch}};
-    json["seq_len"] = one.seq_len > 0 ? Json(one.seq_len) : Json(nullptr);
+    if (!study.images) json["seq_len"] = one.seq_len > 0 ? Json(one.seq_len) : Json(nullptr);
     json["int8_peak"] = {{"gmac_per_second", one.peak.gmacs},
                          {"mac_per_cycle_and_core", one.peak.macs_per_cycle},
                          {"valid", one.peak.invalid.empty()},
@@ -109,7 +112,8 @@ std::vector<LatencySeries> latency_series(const Study& study) {
   for (const StudyCase& one : study.cases) {
     for (const Series& s : one.series) {
       if (s.is_null) continue;
-      LatencySeries series{.name = s.model + ", " + case_name(one), .milliseconds = {}};
+      LatencySeries series{.name = s.model + ", " + case_name(one, study.images),
+                           .milliseconds = {}};
       for (const auto& block : s.blocks) {
         series.milliseconds.insert(series.milliseconds.end(), block.begin(), block.end());
       }
@@ -123,14 +127,15 @@ std::vector<std::string> study_warnings(const Study& study) {
   std::vector<std::string> warnings;
   for (const StudyCase& one : study.cases) {
     if (!one.peak.invalid.empty()) {
-      warnings.push_back(case_name(one) +
+      warnings.push_back(case_name(one, study.images) +
                          ": percentages of the peak are not valid: " + one.peak.invalid);
     }
     for (const Series& s : one.series) {
       // Equal things must come out equal; a null away from 1 is drift that the pairs did not
       // cancel.
       if (s.is_null && (s.speedup.interval.low > 1.0 || s.speedup.interval.high < 1.0)) {
-        warnings.push_back(case_name(one) + ": the null ratio is " + fixed(s.speedup.median, 3) +
+        warnings.push_back(case_name(one, study.images) + ": the null ratio is " +
+                           fixed(s.speedup.median, 3) +
                            ", not 1: differences of that size mean nothing here");
       }
     }

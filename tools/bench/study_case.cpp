@@ -63,9 +63,10 @@ void fill_speeds(Series& series, const Plan& plan, std::span<const Request> requ
   for (const auto& block : series.blocks) all.insert(all.end(), block.begin(), block.end());
   series.latency = summarize(all);
   double macs = 0.0;
-  double texts = 0.0;
+  double samples = 0.0;
   for (const Request& request : requests) {
-    texts += request.texts();
+    samples += request.samples();
+    if (request.images > 0) macs += static_cast<double>(plan.macs(1, request.images));
     for (std::size_t i = 1; i < request.offsets.size(); ++i) {
       macs += static_cast<double>(plan.macs(request.offsets[i] - request.offsets[i - 1], 1));
     }
@@ -73,7 +74,7 @@ void fill_speeds(Series& series, const Plan& plan, std::span<const Request> requ
   // Of the mean request; mixed requests differ, so their speed is taken from the mean latency.
   const double runs = static_cast<double>(requests.size());
   const double ms = requests.size() == 1 ? series.latency.p50 : series.latency.mean;
-  series.texts_per_second = 1e3 * texts / runs / ms;
+  series.samples_per_second = 1e3 * samples / runs / ms;
   series.gmacs = macs / runs / ms * 1e-6;
   series.share_of_peak = series.gmacs / peak.gmacs;
 }

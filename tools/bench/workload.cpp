@@ -9,6 +9,9 @@
 #include <qe/error.h>
 
 #include "tools/support/dataset.h"
+#include "tools/support/image_data.h"
+#include "tools/support/image_stream.h"
+#include "tools/support/models.h"
 #include "tools/support/statistics/philox.h"
 
 namespace qe::tools {
@@ -57,6 +60,33 @@ std::vector<Request> data_requests(const std::string& file, const Tokenizer& tok
   }
   if (requests.empty()) {
     throw DataError({.problem = "has no rows", .file = file, .expected = "at least one"});
+  }
+  return requests;
+}
+
+Request random_images(int images, std::size_t image_bytes, std::uint64_t seed) {
+  PhiloxStream random(seed, 0);
+  Request request;
+  request.images = images;
+  request.pixels.resize(static_cast<std::size_t>(images) * image_bytes);
+  for (std::uint8_t& byte : request.pixels) byte = static_cast<std::uint8_t>(random.below(256));
+  return request;
+}
+
+std::vector<Request> image_requests(const std::string& path, const ImageInput& input, int batch,
+                                    const SharedFlags& flags) {
+  const auto set =
+      open_images(path, {.labels = {}, .labelled = false, .decode = decode_options(flags)});
+  ImageStream stream(*set, {.input = input, .threads = flags.threads});
+  std::vector<Request> requests;
+  for (ImageSample sample; stream.next(sample);) {
+    if (requests.empty() || requests.back().images == batch) requests.emplace_back();
+    Request& request = requests.back();
+    request.pixels.insert(request.pixels.end(), sample.image.rgb.begin(), sample.image.rgb.end());
+    ++request.images;
+  }
+  if (requests.empty()) {
+    throw DataError({.problem = "has no images", .file = path, .expected = "at least one"});
   }
   return requests;
 }

@@ -76,6 +76,7 @@ std::map<std::string, double, std::less<>> figures(const Evaluation& model,
       {"macro_f1", model.macro_f1()},
       {"skipped", static_cast<double>(model.skipped)},
       {"truncated", static_cast<double>(model.truncated)}};
+  if (const auto top5 = model.top5_accuracy()) values["top5_accuracy"] = *top5;
   if (comparison == nullptr) return values;
   values["accuracy_drop"] = comparison->accuracy_drop;
   values["macro_f1_drop"] = comparison->macro_f1_drop;

@@ -1,4 +1,4 @@
-// The pass over the data.
+// The books kept over a pass, and the pass over texts.
 #include "tools/eval/evaluation.h"
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 #include <utility>
 
 #include <qe/error.h>
-#include <qe/plan.h>
+#include <qe/load.h>
+#include <qe/text_classifier.h>
 
 #include "tools/support/file_info.h"
 #include "tools/support/models.h"
@@ -22,6 +23,8 @@ namespace {
 // A window ends at either limit, so that neither many rows nor long ones fill the memory.
 constexpr std::size_t kWindowRows = 256;
 constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+
+constexpr int kTop = 5;
 
 // Fills `window` with the next rows; false if there are none.
 bool next_window(Dataset& dataset, std::vector<Row>& window) {
@@ -45,16 +48,18 @@ std::vector<TextInput> inputs_of(const std::vector<Row>& window) {
 
 }  // namespace
 
-Evaluation::Evaluation(std::string model_directory, const TextClassifier& classifier)
+Evaluation::Evaluation(std::string model_directory, const Model& graph_model, const Plan& plan,
+                       int text_length)
     : model(std::move(model_directory)),
-      labels(classifier.labels()),
-      multi_label(classifier.problem() == ProblemType::kMultiLabel),
-      scheme(scheme_name(classifier.model())),
-      integer(classifier.plan().integer()),
-      max_length(classifier.max_length()),
-      parameters(classifier.model().parameters),
+      labels(graph_model.labels),
+      multi_label(graph_model.problem == ProblemType::kMultiLabel),
+      scheme(scheme_name(graph_model)),
+      integer(plan.integer()),
+      max_length(text_length),
+      image_bytes(plan.image_bytes()),
+      parameters(graph_model.parameters),
       file_bytes(weight_file_bytes(model)),
-      resident_bytes(classifier.plan().weight_bytes()),
+      resident_bytes(plan.weight_bytes()),
       confusion(static_cast<int>(labels.size())),
       multi(static_cast<int>(labels.size())) {}
 
@@ -66,20 +71,24 @@ std::vector<int> decided_labels(const Classification& answer) {
   return chosen;
 }
 
-void Evaluation::add(const Row& row, const Classification& answer) {
+void Evaluation::add(std::span<const int> truth, const Classification& answer) {
   if (multi_label) {
     const std::vector<int> chosen = decided_labels(answer);
-    multi.add(row.labels, chosen);
-    correct.push_back(chosen == row.labels ? 1 : 0);
+    multi.add(truth, chosen);
+    correct.push_back(std::equal(chosen.begin(), chosen.end(), truth.begin(), truth.end()) ? 1 : 0);
     const std::size_t first = decisions.size();
     decisions.resize(first + labels.size(), 0);
     for (const int label : chosen) decisions[first + static_cast<std::size_t>(label)] = 1;
   } else {
-    const int truth = row.labels.front();
-    confusion.add(truth, answer.label);
-    probability.add(answer.logits, truth);
-    correct.push_back(answer.label == truth ? 1 : 0);
+    const int label = truth.front();
+    confusion.add(label, answer.label);
+    probability.add(answer.logits, label);
+    correct.push_back(answer.label == label ? 1 : 0);
     decisions.push_back(answer.label);
+    if (image_bytes > 0) {
+      const std::vector<int> top = top_labels(answer, kTop);
+      top5_correct += std::count(top.begin(), top.end(), label);
+    }
   }
   truncated += answer.truncated ? 1 : 0;
   tokens += answer.tokens;
@@ -88,6 +97,12 @@ void Evaluation::add(const Row& row, const Classification& answer) {
 double Evaluation::accuracy() const {
   if (correct.empty()) return std::numeric_limits<double>::quiet_NaN();
   return static_cast<double>(correct_rows()) / static_cast<double>(rows());
+}
+
+std::optional<double> Evaluation::top5_accuracy() const {
+  if (image_bytes == 0 || labels.size() <= kTop) return std::nullopt;
+  if (correct.empty()) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(top5_correct) / static_cast<double>(rows());
 }
 
 double Evaluation::macro_f1() const {
@@ -104,12 +119,20 @@ std::span<const std::int32_t> Evaluation::decisions_of(std::size_t row) const {
 }
 
 Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOptions& options,
-                    const EvaluationHooks& hooks, std::vector<SampleText>* sample) {
+                    const EvaluationHooks& hooks, Samples* samples) {
+  return input_kind(directory) == InputKind::kImage
+             ? evaluate_images(directory, options, hooks, samples)
+             : evaluate_texts(directory, options, hooks, samples);
+}
+
+Evaluation evaluate_texts(const std::filesystem::path& directory, const EvaluationOptions& options,
+                          const EvaluationHooks& hooks, Samples* samples) {
   std::ifstream stream(options.data, std::ios::binary);
   if (!stream) throw IoError({.problem = std::strerror(errno), .file = options.data});
   TextClassifier classifier =
       TextClassifier::open(directory, classifier_options(options.flags, options.flags.batch));
-  Evaluation result(directory.string(), classifier);
+  Evaluation result(directory.string(), classifier.model(), classifier.plan(),
+                    classifier.max_length());
   Dataset dataset(stream, options.data,
                   {.labels = result.labels,
                    .multi_label = result.multi_label,
@@ -119,10 +142,13 @@ Evaluation evaluate(const std::filesystem::path& directory, const EvaluationOpti
   while (!interrupted() && next_window(dataset, window)) {
     const std::vector<Classification> answers = classifier.classify(inputs_of(window));
     for (std::size_t i = 0; i < window.size(); ++i) {
-      result.add(window[i], answers[i]);
-      if (hooks.on_row) hooks.on_row(result, window[i], answers[i]);
-      if (sample != nullptr && sample->size() < options.sample) {
-        sample->push_back({window[i].text, window[i].pair});
+      result.add(window[i].labels, answers[i]);
+      if (hooks.on_row) {
+        hooks.on_row(result, {.line = window[i].line, .image = {}, .labels = window[i].labels},
+                     answers[i]);
+      }
+      if (samples != nullptr && samples->size() < options.sample) {
+        samples->texts.push_back({window[i].text, window[i].pair});
       }
     }
     if (hooks.on_progress) hooks.on_progress(result.rows());

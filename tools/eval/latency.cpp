@@ -1,12 +1,15 @@
-// Interleaved timing. A block takes as many texts as the slower model does in the given time.
+// Interleaved timing. A block takes as many samples as the slower model does in the given time.
 #include "tools/eval/latency.h"
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include <qe/image_classifier.h>
+#include <qe/load.h>
 #include <qe/text_classifier.h>
 
 #include "tools/support/models.h"
@@ -16,26 +19,45 @@
 namespace qe::tools {
 namespace {
 
+using Classifier = std::variant<TextClassifier, ImageClassifier>;
+
+Classifier open_classifier(const std::filesystem::path& directory, const SharedFlags& flags) {
+  if (input_kind(directory) == InputKind::kImage) {
+    return ImageClassifier::open(directory, image_classifier_options(flags, 1));
+  }
+  return TextClassifier::open(directory, classifier_options(flags, 1));
+}
+
+void classify_one(TextClassifier& classifier, const Samples& samples, std::size_t i) {
+  const Samples::Text& sample = samples.texts[i];
+  const TextInput input{sample.text,
+                        sample.pair ? std::optional<std::string_view>(*sample.pair) : std::nullopt};
+  classifier.classify({&input, 1});
+}
+
+void classify_one(ImageClassifier& classifier, const Samples& samples, std::size_t i) {
+  classifier.classify_pixels(samples.images[i]);
+}
+
 class Timed {
  public:
   Timed(const std::filesystem::path& directory, const SharedFlags& flags)
-      : classifier_(TextClassifier::open(directory, classifier_options(flags, 1))) {}
+      : classifier_(open_classifier(directory, flags)) {}
 
-  // Milliseconds of one text.
-  double classify(const SampleText& sample) {
-    const TextInput input{
-        sample.text, sample.pair ? std::optional<std::string_view>(*sample.pair) : std::nullopt};
+  // Milliseconds of the sample number i, cyclically.
+  double classify(const Samples& samples, std::size_t i) {
     const auto start = std::chrono::steady_clock::now();
-    classifier_.classify({&input, 1});
+    std::visit([&](auto& classifier) { classify_one(classifier, samples, i % samples.size()); },
+               classifier_);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     return took.count();
   }
 
-  // Times `count` texts from `first` on, cyclically; their sum.
-  double block(std::span<const SampleText> texts, std::size_t first, std::size_t count) {
+  // Times `count` samples from `first` on; their sum.
+  double block(const Samples& samples, std::size_t first, std::size_t count) {
     double sum = 0.0;
     for (std::size_t i = 0; i < count; ++i) {
-      latencies_.push_back(classify(texts[(first + i) % texts.size()]));
+      latencies_.push_back(classify(samples, first + i));
       sum += latencies_.back();
     }
     return sum;
@@ -44,16 +66,16 @@ class Timed {
   const std::vector<double>& latencies() const { return latencies_; }
 
  private:
-  TextClassifier classifier_;
+  Classifier classifier_;
   std::vector<double> latencies_;
 };
 
-// Mean milliseconds a text after the warm-up.
-double probe(Timed& timed, std::span<const SampleText> texts, int warmup) {
+// Mean milliseconds a sample after the warm-up.
+double probe(Timed& timed, const Samples& samples, int warmup) {
   constexpr int kProbes = 5;
   double sum = 0.0;
   for (int i = 0; i < warmup + kProbes; ++i) {
-    const double took = timed.classify(texts[static_cast<std::size_t>(i) % texts.size()]);
+    const double took = timed.classify(samples, static_cast<std::size_t>(i));
     if (i >= warmup) sum += took;
   }
   return sum / kProbes;
@@ -62,23 +84,23 @@ double probe(Timed& timed, std::span<const SampleText> texts, int warmup) {
 }  // namespace
 
 LatencyPair measure_latency(const std::filesystem::path& reference,
-                            const std::filesystem::path& model, std::span<const SampleText> texts,
-                            int pairs, const SharedFlags& flags) {
+                            const std::filesystem::path& model, const Samples& samples, int pairs,
+                            const SharedFlags& flags) {
   Timed a(reference, flags);
   Timed b(model, flags);
-  const double slower = std::max(probe(a, texts, flags.warmup), probe(b, texts, flags.warmup));
+  const double slower = std::max(probe(a, samples, flags.warmup), probe(b, samples, flags.warmup));
   const auto fitting = static_cast<std::size_t>(1e3 * flags.duration / std::max(slower, 1e-6));
-  const std::size_t count = std::clamp<std::size_t>(fitting, 1, texts.size());
+  const std::size_t count = std::clamp<std::size_t>(fitting, 1, samples.size());
   std::vector<double> times_a;
   std::vector<double> times_b;
   for (std::size_t pair = 0; pair < static_cast<std::size_t>(pairs) && !interrupted(); ++pair) {
     const std::size_t first = pair * count;
     if (first_side_first(pair)) {
-      times_a.push_back(a.block(texts, first, count));
-      times_b.push_back(b.block(texts, first, count));
+      times_a.push_back(a.block(samples, first, count));
+      times_b.push_back(b.block(samples, first, count));
     } else {
-      times_b.push_back(b.block(texts, first, count));
-      times_a.push_back(a.block(texts, first, count));
+      times_b.push_back(b.block(samples, first, count));
+      times_a.push_back(a.block(samples, first, count));
     }
   }
   return {.reference_p50 = median(a.latencies()),

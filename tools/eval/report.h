@@ -17,6 +17,10 @@ struct EvaluationReport {
   std::vector<std::optional<Comparison>> comparisons;
 };
 
+// A confusion matrix of more classes is neither shown nor written down.
+inline constexpr int kMostShownClasses = 100;
+bool shows_confusion(const Evaluation& model);
+
 Table overview_table(const Evaluation& model);   // figure, value
 Table class_table(const Evaluation& model);      // precision, recall, F1, support a class
 Table confusion_table(const Evaluation& model);  // single-label models

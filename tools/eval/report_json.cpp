@@ -41,6 +41,7 @@ void add_metrics(Json& json, const Evaluation& model) {
   json[model.multi_label ? "subset_accuracy" : "accuracy"] = model.accuracy();
   json["accuracy_wilson95"] =
       json_of(wilson(model.correct_rows(), static_cast<std::int64_t>(model.rows())));
+  if (const auto top5 = model.top5_accuracy()) json["top5_accuracy"] = *top5;
   json["macro_f1"] = model.macro_f1();
   if (model.multi_label) {
     json["micro_f1"] = model.multi.micro_f1();
@@ -50,7 +51,7 @@ void add_metrics(Json& json, const Evaluation& model) {
     json["cohen_kappa"] = cohen_kappa(model.confusion);
     json["log_loss_nats"] = model.probability.log_loss();
     json["mean_entropy_nats"] = model.probability.mean_entropy();
-    json["confusion"] = confusion_json(model.confusion);
+    if (shows_confusion(model)) json["confusion"] = confusion_json(model.confusion);
   }
   json["classes"] = class_json(model);
 }
@@ -87,15 +88,19 @@ Json report_json(const EvaluationReport& report) {
                  {"scheme", model.scheme},
                  {"integer_only", model.integer},
                  {"labels", model.labels},
-                 {"max_length", model.max_length},
                  {"parameters", model.parameters},
                  {"weight_file_bytes", model.file_bytes},
                  {"resident_weight_bytes", model.resident_bytes},
                  {"rows", model.rows()},
                  {"rows_skipped", model.skipped},
-                 {"rows_truncated", model.truncated},
-                 {"tokens", model.tokens},
                  {"complete", model.complete}};
+    if (model.image_bytes > 0) {
+      json["pixels_xxh64"] = model.pixels_xxh64;
+    } else {
+      json["max_length"] = model.max_length;
+      json["rows_truncated"] = model.truncated;
+      json["tokens"] = model.tokens;
+    }
     add_metrics(json, model);
     if (const auto& comparison = report.comparisons[i]) {
       json["comparison"] = comparison_json(*comparison);

@@ -24,16 +24,25 @@ std::string signed_points(double fraction) {
 
 }  // namespace
 
+bool shows_confusion(const Evaluation& model) {
+  return !model.multi_label && model.labels.size() <= kMostShownClasses;
+}
+
 Table overview_table(const Evaluation& model) {
   const Interval range = wilson(model.correct_rows(), static_cast<std::int64_t>(model.rows()));
   Table table{.title = model.model + " (" + model.scheme + ")", .header = {"figure", "value"}};
   auto& rows = table.rows;
   rows.push_back({"rows", std::to_string(model.rows())});
   rows.push_back({"rows skipped", std::to_string(model.skipped)});
-  rows.push_back({"rows truncated at " + std::to_string(model.max_length) + " tokens",
-                  std::to_string(model.truncated)});
+  if (model.image_bytes == 0) {
+    rows.push_back({"rows truncated at " + std::to_string(model.max_length) + " tokens",
+                    std::to_string(model.truncated)});
+  }
   rows.push_back({model.multi_label ? "subset accuracy" : "accuracy", fixed(model.accuracy(), 4)});
   rows.push_back({"  95 % interval (Wilson)", interval(range.low, range.high, 4)});
+  if (const auto top5 = model.top5_accuracy()) {
+    rows.push_back({"top-5 accuracy", fixed(*top5, 4)});
+  }
   if (model.multi_label) {
     rows.push_back({"micro F1", fixed(model.multi.micro_f1(), 4)});
     rows.push_back({"macro F1", fixed(model.macro_f1(), 4)});

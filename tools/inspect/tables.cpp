@@ -16,6 +16,34 @@ std::string quant_cell(const std::optional<QuantParams>& quant) {
   return quant ? quant_text(*quant) : "float";
 }
 
+std::string capacity_text(const Plan& plan) {
+  const std::string samples = std::to_string(plan.max_sequences());
+  if (plan.image_bytes() > 0) return samples + " images";
+  return std::to_string(plan.max_tokens()) + " tokens in " + samples + " texts";
+}
+
+std::string size_text(int width, int height) {
+  return std::to_string(width) + " x " + std::to_string(height);
+}
+
+// What happens to an image before the network sees it.
+std::string input_text(const ImageInput& input) {
+  std::string text = "centre " + size_text(input.width, input.height);
+  if (input.resize == ResizeMode::kNone) return text + " of the image";
+  text += input.resize == ResizeMode::kSquash ? " of the image squashed to "
+                                              : " of the image resized to cover ";
+  text += size_text(input.resize_width, input.resize_height);
+  return text + (input.interpolation == Interpolation::kBicubic ? ", bicubic" : ", bilinear");
+}
+
+std::string normalization_text(const ImageInput& input) {
+  std::string text = "mean";
+  for (const float x : input.mean) text += " " + fixed(x, 4);
+  text += ", deviation";
+  for (const float x : input.std) text += " " + fixed(x, 4);
+  return text;
+}
+
 }  // namespace
 
 std::string quant_text(const QuantParams& quant) {
@@ -31,7 +59,8 @@ std::string quant_text(const QuantParams& quant) {
     case Granularity::kChannel:
       return text.append(" per channel, ").append(std::to_string(quant.scale.size())) + " scales";
     case Granularity::kInputChannel:
-      return text.append(" per output and input channel");
+      return text.append(" per pair of channels, ").append(std::to_string(quant.scale.size())) +
+             " scales";
     case Granularity::kToken:
       return text.append(" per token");
   }
@@ -42,20 +71,26 @@ Table model_table(const Checkpoint& checkpoint, const Model& model) {
   std::string labels;
   for (const std::string& label : model.labels) labels += (labels.empty() ? "" : ", ") + label;
   Table table{.title = checkpoint.source, .header = {"property", "value"}, .text_columns = 2};
-  table.rows = {
-      {"architecture", model.architecture},
-      {"scheme", scheme_name(model)},
-      {"parameters", count_text(model.parameters)},
-      {"weight bytes", count_text(model.weight_bytes)},
-      {"bytes over 4 x parameters",
-       fixed(25.0 * static_cast<double>(model.weight_bytes) / static_cast<double>(model.parameters),
-             1) +
-           " %"},
-      {"vocabulary", count_text(model.vocab_size)},
-      {"positions", count_text(model.max_positions)},
-      {"token types", count_text(model.type_vocab_size)},
-      {"problem", model.problem == ProblemType::kMultiLabel ? "multi-label" : "single-label"},
-      {"labels", labels}};
+  table.rows = {{"architecture", model.architecture},
+                {"scheme", scheme_name(model)},
+                {"parameters", count_text(model.parameters)},
+                {"weight bytes", count_text(model.weight_bytes)},
+                {"bytes over 4 x parameters", fixed(25.0 * static_cast<double>(model.weight_bytes) /
+                                                        static_cast<double>(model.parameters),
+                                                    1) +
+                                                  " %"}};
+  auto& rows = table.rows;
+  if (model.image) {
+    rows.push_back({"input", input_text(*model.image)});
+    rows.push_back({"normalization", normalization_text(*model.image)});
+  } else {
+    rows.push_back({"vocabulary", count_text(model.vocab_size)});
+    rows.push_back({"positions", count_text(model.max_positions)});
+    rows.push_back({"token types", count_text(model.type_vocab_size)});
+  }
+  rows.push_back(
+      {"problem", model.problem == ProblemType::kMultiLabel ? "multi-label" : "single-label"});
+  rows.push_back({"labels", labels});
   return table;
 }
 
@@ -92,11 +127,10 @@ Table step_table(const Plan& plan) {
 }
 
 Table arena_table(const Plan& plan) {
-  Table table{.title = "Arena: " + std::to_string(plan.arena_bytes()) + " bytes for " +
-                       std::to_string(plan.max_tokens()) + " tokens in " +
-                       std::to_string(plan.max_sequences()) + " texts",
-              .header = {"buffer", "dtype", "rows", "row elements", "bytes", "offset", "steps"},
-              .text_columns = 2};
+  Table table{
+      .title = "Arena: " + std::to_string(plan.arena_bytes()) + " bytes for " + capacity_text(plan),
+      .header = {"buffer", "dtype", "rows", "row elements", "bytes", "offset", "steps"},
+      .text_columns = 2};
   for (const ArenaBuffer& buffer : plan.buffers()) {
     table.rows.push_back(
         {buffer.value, std::string(name(buffer.dtype)), count_text(buffer.rows),

@@ -14,6 +14,8 @@
 
 #include "tools/quantize/recipe.h"
 #include "tools/support/file_info.h"
+#include "tools/support/image_data.h"
+#include "tools/support/image_stream.h"
 #include "tools/support/models.h"
 #include "tools/support/progress.h"
 
@@ -63,13 +65,63 @@ std::vector<CalibrationText> calibration_texts(const QuantizeRequest& request) {
   return texts;
 }
 
-Calibration calibrate_with(const QuantizeRequest& request, const Checkpoint& checkpoint,
-                           QuantizeOutcome& outcome) {
+Calibration calibrate_texts(const QuantizeRequest& request, const Model& model,
+                            QuantizeOutcome& outcome) {
   const std::vector<CalibrationText> texts = calibration_texts(request);
-  outcome.calibration_texts = texts.size();
+  outcome.calibration_samples = texts.size();
+  outcome.calibration_xxh64 = describe_file(request.calibration).xxh64;
   Progress progress("calibrating: texts", texts.size(), request.flags);
-  return calibrate(build_model(checkpoint), texts, request.flags.threads,
+  return calibrate(model, texts, request.flags.threads,
                    [&](std::size_t done) { progress.update(done); });
+}
+
+Calibration calibrate_images(const QuantizeRequest& request, const Model& model,
+                             QuantizeOutcome& outcome) {
+  const SharedFlags& flags = request.flags;
+  const auto set = open_images(request.calibration,
+                               {.labels = {}, .labelled = false, .decode = decode_options(flags)});
+  ImageStream stream(*set, {.input = *model.image, .threads = flags.threads});
+  ImageSample sample;
+  if (!stream.next(sample)) {
+    throw DataError({.problem = "has no images to calibrate with", .file = request.calibration});
+  }
+  Checksum checksum;
+  bool more = true;
+  Progress progress("calibrating: images", request.calibration_rows, flags);
+  const auto take = [&](std::vector<std::uint8_t>& pixels) {
+    if (!more) return false;
+    checksum.add(sample.image.rgb);
+    pixels = std::move(sample.image.rgb);
+    ++outcome.calibration_samples;
+    more = outcome.calibration_samples != request.calibration_rows && stream.next(sample);
+    return true;
+  };
+  Calibration calibration =
+      calibrate(model, take, flags.threads, [&](std::size_t done) { progress.update(done); });
+  outcome.calibration_xxh64 = checksum.digits();
+  return calibration;
+}
+
+// Nothing if the model and the scheme need none.
+std::optional<Calibration> calibrate_with(const QuantizeRequest& request, const Model& model,
+                                          QuantizeOutcome& outcome) {
+  const auto refuse = [](const char* problem) {
+    throw UsageError({.problem = problem, .name = "--calibration"});
+  };
+  const bool is_static = request.method.activations == ActivationScheme::kStatic;
+  if (request.calibration.empty()) {
+    if (needs_calibration(model)) {
+      refuse("convolutional networks need images to calibrate with");
+    }
+    if (is_static) {
+      refuse(model.image ? "static activations need images to calibrate with"
+                         : "static activations need texts to calibrate with");
+    }
+    return std::nullopt;
+  }
+  if (!is_static && !needs_calibration(model)) refuse("is for --activations static alone");
+  return model.image ? calibrate_images(request, model, outcome)
+                     : calibrate_texts(request, model, outcome);
 }
 
 // Size and, with data, accuracy of what would be written.
@@ -106,9 +158,9 @@ QuantizeOutcome quantize_directory(const QuantizeRequest& request) {
   }
   QuantizeOutcome outcome;
   outcome.bytes_before = weight_file_bytes(request.model);
-  const bool is_static = request.method.activations == ActivationScheme::kStatic;
-  std::optional<Calibration> calibration;
-  if (is_static) calibration = calibrate_with(request, checkpoint, outcome);
+  const Model model = build_model(checkpoint);
+  outcome.images = model.image.has_value();
+  const std::optional<Calibration> calibration = calibrate_with(request, model, outcome);
   const Checkpoint quantized =
       quantize(checkpoint, request.method, calibration ? &*calibration : nullptr, &outcome.tensors);
   if (request.dry_run || !request.data.empty()) try_out(request, quantized, outcome);

@@ -1,6 +1,8 @@
 // The recipe and the tables.
 #include "tools/quantize/recipe.h"
 
+#include <algorithm>
+
 #include <qe/version.h>
 
 #include "tools/support/file_info.h"
@@ -16,10 +18,18 @@ const char* observer_text(WeightObserver observer) {
   return observer == WeightObserver::kMse ? "mse" : "absmax";
 }
 
+std::string_view observer_text(RangeObserver observer) {
+  return std::find_if(kRangeObservers.begin(), kRangeObservers.end(),
+                      [&](const auto& entry) { return entry.second == observer; })
+      ->first;
+}
+
 std::string megabytes(double bytes) { return fixed(bytes / (1024.0 * 1024.0), 2); }
 
 Json accuracy_json(const QuantizeRequest& request, const Evaluation& evaluation) {
-  return {{"data_xxh64", describe_file(request.data).xxh64},
+  const bool images = evaluation.image_bytes > 0;
+  return {{images ? "pixels_xxh64" : "data_xxh64",
+           images ? evaluation.pixels_xxh64 : describe_file(request.data).xxh64},
           {"rows", evaluation.rows()},
           {"correct", evaluation.correct_rows()},
           {evaluation.multi_label ? "subset_accuracy" : "accuracy", evaluation.accuracy()},
@@ -33,10 +43,13 @@ Json recipe_json(const QuantizeRequest& request, const QuantizeOutcome& outcome)
                  {"version", kVersion},
                  {"activations", scheme_text(request.method.activations)},
                  {"weight_ranges", observer_text(request.method.weights)}};
-  if (request.method.activations == ActivationScheme::kStatic) {
-    recipe["calibration"] = {{"xxh64", describe_file(request.calibration).xxh64},
-                             {"texts", outcome.calibration_texts}};
+  if (outcome.calibration_samples > 0) {
+    recipe["ranges"] = observer_text(request.method.ranges);
+    recipe["calibration"] = {{outcome.images ? "pixels_xxh64" : "xxh64", outcome.calibration_xxh64},
+                             {outcome.images ? "images" : "texts", outcome.calibration_samples}};
   }
+  if (!request.method.keep_float.empty()) recipe["keep_float"] = request.method.keep_float;
+  if (request.flags.no_exif_rotation) recipe["exif_rotation"] = false;
   if (request.flags.max_length > 0) recipe["max_length"] = request.flags.max_length;
   Json tensors = Json::array();
   for (const TensorReport& tensor : outcome.tensors) {
@@ -68,8 +81,10 @@ Table summary_table(const QuantizeRequest& request, const QuantizeOutcome& outco
   auto& rows = table.rows;
   rows.push_back({"activations", scheme_text(request.method.activations)});
   rows.push_back({"weight ranges", observer_text(request.method.weights)});
-  if (outcome.calibration_texts > 0) {
-    rows.push_back({"calibration texts", std::to_string(outcome.calibration_texts)});
+  if (outcome.calibration_samples > 0) {
+    rows.push_back({"ranges", std::string(observer_text(request.method.ranges))});
+    rows.push_back({outcome.images ? "calibration images" : "calibration texts",
+                    std::to_string(outcome.calibration_samples)});
   }
   rows.push_back({"weight files before (MB)", megabytes(before)});
   rows.push_back({"weight files after (MB)", megabytes(after)});

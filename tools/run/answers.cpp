@@ -75,6 +75,39 @@ void write_answer(std::ostream& out, const AnswerStyle& style, const Classificat
   out << ")" << (answer.truncated ? " [truncated]" : "") << "\n";
 }
 
+void write_image_header(std::ostream& out, const AnswerStyle& style) {
+  if (style.format == "csv") write_csv(out, {.header = {"image", "rank", "label", "probability"}});
+}
+
+void write_image_answer(std::ostream& out, const AnswerStyle& style, const Classification& answer,
+                        const std::string& image, std::size_t number, int top) {
+  const std::vector<int> best = top_labels(answer, top);
+  const auto name = [&](int label) { return style.labels[static_cast<std::size_t>(label)]; };
+  const auto probability = [&](int label) {
+    return answer.probabilities[static_cast<std::size_t>(label)];
+  };
+  if (style.format == "jsonl") {
+    Json list = Json::array();
+    for (const int label : best) {
+      list.push_back(
+          {{"label", name(label)}, {"index", label}, {"probability", probability(label)}});
+    }
+    write_json_line(
+        out, {{"image", image}, {"number", number}, {"top", list}, {"logits", answer.logits}});
+    return;
+  }
+  std::string line = printable(image) + ": ";
+  for (std::size_t rank = 0; rank < best.size(); ++rank) {
+    const int label = best[rank];
+    if (style.format == "csv") {
+      write_csv(out, {.header = {image, std::to_string(rank + 1), name(label),
+                                 fixed(probability(label), 6)}});
+    }
+    line += (rank > 0 ? ", " : "") + printable(name(label)) + " " + fixed(probability(label), 4);
+  }
+  if (style.format == "table") out << line << "\n";
+}
+
 void write_ids(std::ostream& out, const std::vector<std::int32_t>& ids) {
   out << '[';
   for (std::size_t i = 0; i < ids.size(); ++i) {

@@ -1,4 +1,4 @@
-// Answers of a classifier as qe-run prints them, one line a text.
+// Answers of a classifier as qe-run prints them, one line a text or an image.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <qe/text_classifier.h>
+#include <qe/classification.h>
 
 namespace qe::tools {
 
@@ -26,6 +26,14 @@ void write_answer_header(std::ostream& out, const AnswerStyle& style);
 // answer names every label with a probability of at least one half.
 void write_answer(std::ostream& out, const AnswerStyle& style, const Classification& answer,
                   std::size_t line);
+
+// The header of "csv" for images.
+void write_image_header(std::ostream& out, const AnswerStyle& style);
+
+// The `top` most probable labels of the image at place `number`. table: the file's name, then label
+// and probability of each. csv: a line for each. jsonl: also all logits.
+void write_image_answer(std::ostream& out, const AnswerStyle& style, const Classification& answer,
+                        const std::string& image, std::size_t number, int top);
 
 // A JSON array of ids.
 void write_ids(std::ostream& out, const std::vector<std::int32_t>& ids);

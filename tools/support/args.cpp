@@ -22,7 +22,7 @@ void add_threads(CLI::App& app, SharedFlags& flags) {
 }
 
 void add_batch(CLI::App& app, SharedFlags& flags) {
-  app.add_option("--batch", flags.batch, "Texts of one run")
+  app.add_option("--batch", flags.batch, "Texts or images of one run")
       ->check(CLI::Range(1, 65536))
       ->type_name("N")
       ->capture_default_str();
@@ -33,6 +33,11 @@ void add_max_length(CLI::App& app, SharedFlags& flags) {
                  "Tokens a text is cut to, [CLS] and [SEP] included (default: the model's own)")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N");
+}
+
+void add_images(CLI::App& app, SharedFlags& flags) {
+  app.add_flag("--no-exif-rotation", flags.no_exif_rotation,
+               "Leave images as they are stored; else they are turned upright by their EXIF data");
 }
 
 void add_seed(CLI::App& app, SharedFlags& flags) {

@@ -15,7 +15,7 @@ namespace qe::tools {
 
 struct SharedFlags {
   int threads = 0;     // after parse(): at least 1
-  int batch = 1;       // texts of one run
+  int batch = 1;       // texts or images of one run
   int max_length = 0;  // tokens a text is cut to; 0: what the model's directory says
   std::uint64_t seed = 1;
   std::string format = "table";
@@ -23,6 +23,7 @@ struct SharedFlags {
   bool quiet = false;
   bool no_progress = false;
   bool no_mmap = false;
+  bool no_exif_rotation = false;
   std::string isa_name;       // empty: the fastest one, capped by QE_ISA
   Isa isa = Isa::kReference;  // after parse()
   int warmup = 3;             // untimed runs before the timed ones
@@ -34,6 +35,7 @@ struct SharedFlags {
 void add_threads(CLI::App& app, SharedFlags& flags);
 void add_batch(CLI::App& app, SharedFlags& flags);
 void add_max_length(CLI::App& app, SharedFlags& flags);
+void add_images(CLI::App& app, SharedFlags& flags);  // --no-exif-rotation
 void add_seed(CLI::App& app, SharedFlags& flags);
 void add_engine(CLI::App& app, SharedFlags& flags);    // --isa, --no-mmap
 void add_timing(CLI::App& app, SharedFlags& flags);    // --warmup, --iters, --duration

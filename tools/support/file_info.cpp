@@ -1,6 +1,8 @@
 // Sizes and XXH64 checksums, read in pieces of constant size.
 #include "tools/support/file_info.h"
 
+// The state is a member, which needs its definition.
+#define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
 #include <algorithm>
@@ -34,25 +36,38 @@ std::vector<fs::path> regular_files(const fs::path& directory) {
 
 }  // namespace
 
+struct Checksum::State {
+  XXH64_state_t xxh64;
+};
+
+Checksum::Checksum() : state_(std::make_unique<State>()) { XXH64_reset(&state_->xxh64, 0); }
+Checksum::~Checksum() = default;
+
+void Checksum::add(std::span<const std::uint8_t> bytes) {
+  XXH64_update(&state_->xxh64, bytes.data(), bytes.size());
+}
+
+std::string Checksum::digits() const {
+  char digits[17];
+  std::snprintf(digits, sizeof(digits), "%016llx",
+                static_cast<unsigned long long>(XXH64_digest(&state_->xxh64)));
+  return digits;
+}
+
 FileInfo describe_file(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw IoError({.problem = std::strerror(errno), .file = file.string()});
-  const std::unique_ptr<XXH64_state_t, decltype(&XXH64_freeState)> state(XXH64_createState(),
-                                                                         XXH64_freeState);
-  XXH64_reset(state.get(), 0);
+  Checksum checksum;
   FileInfo info{.path = file.string()};
-  std::vector<char> piece(std::size_t{1} << 18);
+  std::vector<std::uint8_t> piece(std::size_t{1} << 18);
   while (stream) {
-    stream.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    stream.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
     const auto count = static_cast<std::size_t>(stream.gcount());
-    XXH64_update(state.get(), piece.data(), count);
+    checksum.add(std::span(piece).first(count));
     info.bytes += count;
   }
   if (stream.bad()) throw IoError({.problem = "cannot read", .file = file.string()});
-  char digits[17];
-  std::snprintf(digits, sizeof(digits), "%016llx",
-                static_cast<unsigned long long>(XXH64_digest(state.get())));
-  info.xxh64 = digits;
+  info.xxh64 = checksum.digits();
   return info;
 }
 
@@ -66,9 +81,10 @@ std::vector<FileInfo> describe_files(const fs::path& path) {
   return infos;
 }
 
-std::uintmax_t weight_file_bytes(const fs::path& directory) {
+std::uintmax_t weight_file_bytes(const fs::path& path) {
+  if (!fs::is_directory(path)) return fs::file_size(path);
   std::uintmax_t bytes = 0;
-  for (const fs::path& file : regular_files(directory)) {
+  for (const fs::path& file : regular_files(path)) {
     if (file.extension() == ".safetensors") bytes += fs::file_size(file);
   }
   return bytes;

@@ -3,10 +3,28 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace qe::tools {
+
+// XXH64 (seed 0) of bytes that come in pieces.
+class Checksum {
+ public:
+  Checksum();
+  ~Checksum();
+  Checksum(const Checksum&) = delete;
+  Checksum& operator=(const Checksum&) = delete;
+
+  void add(std::span<const std::uint8_t> bytes);
+  std::string digits() const;  // 16 hexadecimal ones, of what was added so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 struct FileInfo {
   std::string path;  // as given, or below the directory as given
@@ -21,7 +39,8 @@ FileInfo describe_file(const std::filesystem::path& file);
 // IoError.
 std::vector<FileInfo> describe_files(const std::filesystem::path& path);
 
-// Bytes of the *.safetensors files directly inside a directory. Throws IoError.
-std::uintmax_t weight_file_bytes(const std::filesystem::path& directory);
+// Bytes of the *.safetensors files directly inside a directory; of a file alone if `path` is one.
+// Throws IoError.
+std::uintmax_t weight_file_bytes(const std::filesystem::path& path);
 
 }  // namespace qe::tools

@@ -36,6 +36,20 @@ TextClassifierOptions classifier_options(const SharedFlags& flags, int max_seque
   return options;
 }
 
+DecodeOptions decode_options(const SharedFlags& flags) {
+  return {.exif_rotation = !flags.no_exif_rotation};
+}
+
+ImageClassifierOptions image_classifier_options(const SharedFlags& flags, int max_images) {
+  ImageClassifierOptions options;
+  options.threads = flags.threads;
+  options.max_images = max_images;
+  options.isa = flags.isa;
+  options.use_mmap = !flags.no_mmap;
+  options.decode = decode_options(flags);
+  return options;
+}
+
 DirectoryTokenizer open_tokenizer(const std::filesystem::path& directory,
                                   const SharedFlags& flags) {
   Tokenizer tokenizer = load_tokenizer(directory);

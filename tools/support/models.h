@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <qe/image_classifier.h>
 #include <qe/text_classifier.h>
 #include <qe/tokenizer.h>
 
@@ -14,6 +15,10 @@ namespace qe::tools {
 
 // What the shared flags say about a classifier; `max_sequences` texts at most in one run.
 TextClassifierOptions classifier_options(const SharedFlags& flags, int max_sequences);
+
+// The same for images.
+ImageClassifierOptions image_classifier_options(const SharedFlags& flags, int max_images);
+DecodeOptions decode_options(const SharedFlags& flags);
 
 struct DirectoryTokenizer {
   Tokenizer tokenizer;

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "tools/support/text.h"
+
 namespace qe::tools {
 namespace {
 
@@ -19,14 +21,6 @@ std::string padded(const std::string& cell, std::size_t width, bool left) {
   const std::size_t have = display_width(cell);
   const std::string spaces(width > have ? width - have : 0, ' ');
   return left ? cell + spaces : spaces + cell;
-}
-
-// A label may hold anything: control characters would break the layout (or drive the terminal).
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(),
-      [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F; }, ' ');
-  return text;
 }
 
 std::string markdown_cell(const std::string& cell) {

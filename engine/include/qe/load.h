@@ -8,6 +8,7 @@
 #include <string>
 
 #include <qe/checkpoint.h>
+#include <qe/model.h>
 #include <qe/tokenizer.h>
 
 namespace qe {
@@ -19,13 +20,18 @@ struct LoadOptions {
 };
 
 // Reads a directory; one without config.json but with a single *.safetensors file, or that file
-// itself, is a state dict (see docs/formats.md for those recognized). Weights stay in the mapped files; the scales and zero points of a
-// compressed-tensors directory (8-bit integers, format int-quantized) are absorbed into
-// StoredTensor::quant (always kI8, symmetric) and Checkpoint::activations (always kU8: a stored i8
-// zero point has 128 added), the file names of both staying in their StoredTensor.
-// Throws LoadError for what is missing, malformed or contradictory, UnsupportedError for other
-// weight formats and quantization schemes, IoError, ResourceError.
+// itself, is a state dict (see docs/formats.md for those recognized). Weights stay in the mapped
+// files; the scales and zero points of a compressed-tensors directory (8-bit integers, format
+// int-quantized) are absorbed into StoredTensor::quant (always kI8, symmetric) and
+// Checkpoint::activations (always kU8: a stored i8 zero point has 128 added), the file names of
+// both staying in their StoredTensor. Throws LoadError for what is missing, malformed or
+// contradictory, UnsupportedError for other weight formats and quantization schemes, IoError,
+// ResourceError.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const LoadOptions& options = {});
+
+// What the model of a directory or state dict classifies, without reading weights. State dicts are
+// taken to be of images; whether they are known is found on loading. Throws as load_checkpoint.
+InputKind input_kind(const std::filesystem::path& path);
 
 struct TextFile {
   std::string file;  // path, for messages

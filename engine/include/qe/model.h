@@ -40,4 +40,10 @@ Model build_model(const Checkpoint& checkpoint);
 // Names build_model accepts.
 std::vector<std::string> supported_architectures();
 
+enum class InputKind : std::uint8_t { kText, kImage };
+
+// What the model that `config` describes classifies, found without its weights. Throws LoadError,
+// UnsupportedError as build_model.
+InputKind input_kind(const Config& config);
+
 }  // namespace qe

@@ -22,8 +22,10 @@ enum class ActivationScheme : std::uint8_t { kDynamic, kStatic };
 enum class WeightObserver : std::uint8_t { kAbsMax, kMse };
 enum class RangeObserver : std::uint8_t {
   kMinMax,
+  kAverage,     // mean of the samples' smallest values to mean of their largest
   kPercentile,  // the range that holds all but 1 in 20,000 values
   kMse,         // the clipping of least squared error
+  kEntropy,     // the clipping of least Kullback-Leibler divergence (engine/quant/entropy_range.h)
 };
 
 struct QuantizeOptions {
@@ -56,6 +58,7 @@ struct Range {
 class Histogram {
  public:
   Histogram();
+  // All values of one sample.
   void add(std::span<const float> values);
   void merge(const Histogram& other);
   std::uint64_t count() const { return count_; }
@@ -64,10 +67,24 @@ class Histogram {
   Range range(RangeObserver observer, bool symmetric) const;
 
  private:
+  // A sum of 2^32 numbers at most in units of 2^-24, each cut at 2^24: integers, so that their
+  // order does not matter.
+  struct ExactSum {
+    void add(float value);
+    void merge(const ExactSum& other);
+    double value() const;
+
+    std::int64_t high = 0;  // times 2^32
+    std::uint64_t low = 0;
+  };
+
   std::vector<std::uint64_t> bins_;  // ascending by value
   std::uint64_t count_ = 0;
   float minimum_ = 0;
   float maximum_ = 0;
+  std::uint64_t samples_ = 0;
+  ExactSum minima_;  // of the samples' extremes
+  ExactSum maxima_;
 };
 
 // By graph value.

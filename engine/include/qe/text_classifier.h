@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qe/classification.h>
 #include <qe/isa.h>
 #include <qe/model.h>
 #include <qe/tokenizer.h>
@@ -31,17 +32,9 @@ struct TextInput {
   std::optional<std::string_view> pair;
 };
 
-struct Classification {
-  int label = 0;                     // index of the best label
-  std::vector<float> logits;         // by label
-  std::vector<float> probabilities;  // softmax, or a sigmoid each for multi-label models
-  int tokens = 0;
-  bool truncated = false;
-};
-
 class TextClassifier {
  public:
-  // Throws LoadError, UnsupportedError, IoError, ResourceError.
+  // Throws LoadError, UnsupportedError, IoError, ResourceError; UsageError for a model of images.
   static TextClassifier open(const std::filesystem::path& directory,
                              const TextClassifierOptions& options = {});
   ~TextClassifier();
