@@ -110,7 +110,10 @@ Checkpoint load_checkpoint(const fs::path& path, const LoadOptions& options) {
 
 InputKind input_kind(const fs::path& path) {
   return with_typed_errors(path, [&] {
-    if (bare_state_dict(path)) return InputKind::kImage;
+    if (const auto file = bare_state_dict(path)) {
+      load_state_dict(*file, true);  // those recognized are networks of images
+      return InputKind::kImage;
+    }
     return input_kind(read_config_file(require_file(path, kConfigFile)));
   });
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace qe {
@@ -41,8 +40,9 @@ Bins evenly(std::span<const CountedInterval> values, Range full) {
   return bins;
 }
 
-// Of the values cut at both ends from the same values on kLevels levels; infinite where an end bin
-// holds nothing but what was cut.
+// Of the values cut at both ends from the same values on kLevels levels. A level that holds nothing
+// but what was cut counts as all but impossible, not as impossible: between an outlier and the rest
+// there may be no value to cut at.
 double divergence(const Bins& bins, Ends ends) {
   const auto sum = [&](int from, int to) {
     return std::accumulate(bins.begin() + from, bins.begin() + to, 0.0);
@@ -64,8 +64,8 @@ double divergence(const Bins& bins, Ends ends) {
     int used = 0;
     for (int bin = from; bin < to; ++bin) used += clipped(bin) > 0.0 ? 1 : 0;
     if (used == 0) continue;
-    if (held == 0.0) return std::numeric_limits<double>::infinity();
-    const double rendered = held / used / within;
+    constexpr double kAllButImpossible = 1e-12;
+    const double rendered = std::max(held / used / within, kAllButImpossible);
     for (int bin = from; bin < to; ++bin) {
       const double share = clipped(bin) / all;
       if (share > 0.0) result += share * std::log(share / rendered);

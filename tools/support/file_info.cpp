@@ -82,7 +82,12 @@ std::vector<FileInfo> describe_files(const fs::path& path) {
 }
 
 std::uintmax_t weight_file_bytes(const fs::path& path) {
-  if (!fs::is_directory(path)) return fs::file_size(path);
+  std::error_code error;
+  if (!fs::is_directory(path)) {
+    const std::uintmax_t size = fs::file_size(path, error);
+    if (error) throw IoError({.problem = error.message(), .file = path.string()});
+    return size;
+  }
   std::uintmax_t bytes = 0;
   for (const fs::path& file : regular_files(path)) {
     if (file.extension() == ".safetensors") bytes += fs::file_size(file);
