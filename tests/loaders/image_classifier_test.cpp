@@ -127,7 +127,8 @@ TEST_CASE("what a directory classifies") {
 }
 
 TEST_CASE("the most probable labels") {
-  const Classification answer{.logits = {1.0F, 3.0F, 3.0F, -2.0F}};
+  Classification answer;
+  answer.logits = {1.0F, 3.0F, 3.0F, -2.0F};
   CHECK(qe::top_labels(answer, 3) == std::vector{1, 2, 0});
   CHECK(qe::top_labels(answer, 1) == std::vector{1});
   CHECK(qe::top_labels(answer, 9) == std::vector{1, 2, 0, 3});
