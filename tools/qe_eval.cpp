@@ -197,7 +197,9 @@ void write_report(const Options& options, const EvaluationReport& report) {
   } else {
     const Evaluation& model = report.models.front();
     write_table(output.stream(), overview_table(model), flags.format);
-    write_table(output.stream(), class_table(model), flags.format);
+    if (model.labels.size() <= kMostShownClasses) {
+      write_table(output.stream(), class_table(model), flags.format);
+    }
     if (shows_confusion(model)) write_table(output.stream(), confusion_table(model), flags.format);
   }
   output.flush();

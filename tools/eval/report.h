@@ -1,6 +1,7 @@
 // Evaluations and comparisons as tables and as JSON.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct EvaluationReport {
   std::vector<std::optional<Comparison>> comparisons;
 };
 
-// A confusion matrix of more classes is neither shown nor written down.
-inline constexpr int kMostShownClasses = 100;
+// A confusion matrix of more classes is neither shown nor written down; the scores of so many
+// classes are in the JSON alone.
+inline constexpr std::size_t kMostShownClasses = 100;
 bool shows_confusion(const Evaluation& model);
 
 Table overview_table(const Evaluation& model);   // figure, value
