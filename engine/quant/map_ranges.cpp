@@ -69,6 +69,13 @@ QuantParams params_of(const Range& range, bool symmetric) {
           .zero_point = {static_cast<std::int32_t>(zero_point)}};
 }
 
+// Percentiles count values, and one image that a network explodes on brings thousands of them: what
+// lies beyond twice the mean of the images' extremes is cut as well.
+Range without_exploded(const Range& range, const Range& average) {
+  return {.minimum = std::max(range.minimum, 2.0F * average.minimum),
+          .maximum = std::min(range.maximum, 2.0F * average.maximum)};
+}
+
 // What the values of a class were seen to be.
 class Together {
  public:
@@ -80,7 +87,10 @@ class Together {
   }
   // A mean over different values would cut the widest of them.
   Range range(RangeObserver observer) const {
-    return observer == RangeObserver::kAverage ? widest_average_ : all_.range(observer, false);
+    if (observer == RangeObserver::kAverage) return widest_average_;
+    const Range range = all_.range(observer, false);
+    if (observer != RangeObserver::kPercentile) return range;
+    return without_exploded(range, widest_average_);
   }
 
  private:
@@ -98,7 +108,9 @@ std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibra
                                               RangeObserver observer) {
   std::map<std::string, QuantParams> scales;
   for (const std::string& name : sums_before_tables(folded)) {
-    scales[name] = static_params(statistics(calibration, name), observer, false);
+    Together alone;
+    alone.add(statistics(calibration, name));
+    scales[name] = params_of(alone.range(observer), false);
   }
   Graph fused = folded;
   fuse_post_ops(fused);

@@ -192,6 +192,24 @@ TEST_CASE("calibration does not depend on threads") {
   }
 }
 
+TEST_CASE("one image that a network explodes on does not set the ranges") {
+  if (qe::test::skip_float("calibration")) return;
+  const qe::Checkpoint checkpoint = random_image_model("resnet8_cifar", 33, kClasses, 4);
+  qe::Calibration calibration = calibration_of(checkpoint, 33);
+  const qe::Checkpoint sound = qe::quantize(checkpoint, {}, &calibration);
+  for (auto& [name, histogram] : calibration) histogram.add(std::vector<float>(4000, 1000.0F));
+  const qe::Checkpoint exploded = qe::quantize(checkpoint, {}, &calibration);
+  const qe::Checkpoint widest =
+      qe::quantize(checkpoint, {.ranges = qe::RangeObserver::kMinMax}, &calibration);
+  for (const auto& [name, activation] : sound.activations) {
+    if (!activation.input || activation.input->dynamic) continue;
+    CAPTURE(name);
+    const float with = exploded.activations.at(name).input->scale.at(0);
+    CHECK(with < 0.4F * widest.activations.at(name).input->scale.at(0));
+    CHECK(with >= 0.9F * activation.input->scale.at(0));
+  }
+}
+
 TEST_CASE("named layers stay float") {
   if (qe::test::skip_float("calibration")) return;
   const qe::Checkpoint checkpoint = random_image_model("resnet18", 45, kClasses, 6);
