@@ -71,11 +71,12 @@ class ConvInt8Step : public Step {
   ByteEpilogue epilogue;
   BufferRef x, residual, y;
   bool out_bytes = true;
+  bool keep_rows = false;
   kernels::Activation activation = kernels::Activation::kNone;
 
   void run(const StepContext& context) const noexcept override {
     const Tile tile = split_product(context.inputs.sequences * pixels, n, kPanelWidth,
-                                    context.threads, context.thread);
+                                    context.threads, context.thread, keep_rows);
     if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
     for (int group = 0; group < groups; ++group) run_group(context, tile, group);
   }
@@ -225,6 +226,7 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
 
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);
+  step->keep_rows = element_count(weight.shape) < std::int64_t{g.in.pixels()} * g.in.channels;
   const InputScale input = input_scale(node, context);
   if (!step->pieces.plain) {
     step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);

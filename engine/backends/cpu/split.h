@@ -11,13 +11,18 @@ struct Tile {
   Part columns;
 };
 
-inline Tile split_product(int rows, int columns, int column_unit, int threads, int thread) {
+// `keep_rows`: the left-hand side is larger than the weights and was made by rows; a thread that
+// stays with its rows finds them in its own cache.
+inline Tile split_product(int rows, int columns, int column_unit, int threads, int thread,
+                          bool keep_rows = false) {
   constexpr int kRowUnit = 6;                          // rows of the register tile
   const auto share = [threads](int total, int unit) {  // of the busiest thread, 1 = perfect
     const int units = (total + unit - 1) / unit;
     return static_cast<double>((units + threads - 1) / threads) * threads / units;
   };
-  const bool by_rows = share(columns, column_unit) > 1.1 * share(rows, kRowUnit);
+  const double row_share = share(rows, kRowUnit);
+  const double column_share = share(columns, column_unit);
+  const bool by_rows = keep_rows ? row_share <= 1.1 * column_share : column_share > 1.1 * row_share;
   if (by_rows) return {split(rows, threads, thread, kRowUnit), {0, columns}};
   return {{0, rows}, split(columns, threads, thread, column_unit)};
 }
