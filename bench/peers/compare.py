@@ -2,6 +2,7 @@
 
 usage: compare.py --model DIR --seq-len 16,128,512 [--qe NAME=QUANTIZED_DIR ...]
        compare.py --model DIR --data FILE.tsv --batch 32 [--qe NAME=QUANTIZED_DIR ...]
+       compare.py --model IMAGE_DIR --batch 1,8,32 [--qe NAME=QUANTIZED_DIR ...]
 
 Every contestant is a process of its own, pinned to the same CPUs, with the same number of
 threads, loading the same directory (qe: the one named for it). The reference, by default the
@@ -16,10 +17,11 @@ import json
 import platform
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import report as reports
+from models import image_settings, is_image_model, read_config
 from prepare import cache_folder
 from process import HERE, Spec, Worker, WorkerError
 from stats import paired_ratio, summary
@@ -28,6 +30,11 @@ from workloads import MIXED_FORMS, Workload, make_requests, read_texts
 PEERS = ["torch-eager", "torch-compile", "torch-frozen", "onnxruntime-int8-spin",
          "onnxruntime-int8-nospin", "openvino-int8", "openvino-int8-f32"]
 MORE_PEERS = ["torch-compile-autotune", "onnxruntime-fp32", "openvino-fp32"]
+IMAGE_PEERS = ["torch-eager", "torch-eager-channels-last", "torch-compile",
+               "torch-compile-channels-last", "torch-frozen", "torch-frozen-channels-last",
+               "onnxruntime-int8-static-spin", "openvino-int8"]
+MORE_IMAGE_PEERS = ["onnxruntime-int8-static-nospin", "onnxruntime-int8-spin",
+                    "onnxruntime-fp32", "openvino-int8-f32", "openvino-fp32"]
 CPU_FEATURES = ["avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
                 "amx_int8", "amx_bf16"]
 
@@ -35,39 +42,61 @@ CPU_FEATURES = ["avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "av
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="Hugging Face directory the peers load")
+    parser.add_argument("--model", required=True,
+                        help="Hugging Face or timm directory the peers load")
     parser.add_argument("--seq-len", default="", help="fixed workloads: comma list of lengths")
     parser.add_argument("--data", default="", help="mixed workload: TSV file")
     parser.add_argument("--max-length", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", default="1", help="comma list of texts or images a request")
     parser.add_argument("--qe", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--qe-bench", default="qe-bench", help="the qe-bench program")
-    parser.add_argument("--peers", default=",".join(PEERS),
-                        help=f"comma list of {', '.join(PEERS + MORE_PEERS)}; mixed workloads "
-                             f"take a form as NAME@FORM, FORM in {', '.join(MIXED_FORMS)}")
+    parser.add_argument("--peers",
+                        help=f"comma list; texts: {', '.join(PEERS)} (default), "
+                             f"{', '.join(MORE_PEERS)}; mixed workloads take a form as NAME@FORM, "
+                             f"FORM in {', '.join(MIXED_FORMS)}; images: {', '.join(IMAGE_PEERS)} "
+                             f"(default), {', '.join(MORE_IMAGE_PEERS)}")
     parser.add_argument("--reference", default="", help="default: first --qe, else openvino-int8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cpus", default="0,1")
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--block", type=float, default=0.6, help="seconds a block")
     parser.add_argument("--cache", type=Path, required=True, help="exported models stay here")
-    parser.add_argument("--calibration", required=True, help="TSV with texts for calibration")
+    parser.add_argument("--calibration", required=True, help="TSV with a column text or image")
     parser.add_argument("--output", type=Path, required=True, help="writes OUTPUT.json and .md")
     parser.add_argument("--lock", help="file locked shared while preparing, exclusively while "
                                        "measuring, for machines with other users")
     return parser.parse_args()
 
 
-def specs_of(arguments, mixed: bool) -> list[Spec]:
+def specs_of(arguments) -> list[Spec]:
+    image = is_image_model(arguments.model)
+    default, more = (IMAGE_PEERS, MORE_IMAGE_PEERS) if image else (PEERS, MORE_PEERS)
+    chosen = default if arguments.peers is None else arguments.peers.split(",")
     specs = [Spec(name, "qe", folder) for name, _, folder in
              (entry.partition("=") for entry in arguments.qe)]
-    for name in filter(None, arguments.peers.split(",")):
+    for name in filter(None, chosen):
         base, _, form = name.partition("@")
         engine, _, mode = base.partition("-")
-        if base not in PEERS + MORE_PEERS or (form and (not mixed or form not in MIXED_FORMS)):
+        if base not in default + more or (form and (not arguments.data or form not in MIXED_FORMS)):
             sys.exit(f"compare.py: unknown contestant {name!r}")
         specs.append(Spec(name, engine, mode, form or "padded"))
     return specs
+
+
+def workloads_of(arguments) -> list[Workload]:
+    if is_image_model(arguments.model):
+        if arguments.seq_len or arguments.data:
+            sys.exit("compare.py: images take neither --seq-len nor --data")
+        size = image_settings(arguments.model)["input_size"][1]
+        fixed = [Workload(image_size=size)]
+    elif bool(arguments.seq_len) == bool(arguments.data):
+        sys.exit("compare.py: give either --seq-len or --data")
+    elif arguments.data:
+        fixed = [Workload(data=arguments.data, max_length=arguments.max_length)]
+    else:
+        fixed = [Workload(seq_len=int(s)) for s in arguments.seq_len.split(",")]
+    batches = [int(b) for b in arguments.batch.split(",")]
+    return [replace(workload, batch=batch) for workload in fixed for batch in batches]
 
 
 @contextlib.contextmanager
@@ -107,9 +136,8 @@ class Comparison:
         self.specs = specs
         self.reference = reference
         self.samples: dict[str, list[float]] = {}
-        config = json.loads((Path(arguments.model) / "config.json").read_text())
-        self.requests = {form: make_requests(workload_as(workload, form), arguments.model,
-                                             config["vocab_size"]) for form in MIXED_FORMS}
+        self.requests = {form: make_requests(replace(workload, form=form), arguments.model)
+                         for form in MIXED_FORMS}
 
     def prepare(self) -> Path:
         """Exports for every peer; joined calibration texts where a length is fixed."""
@@ -121,7 +149,7 @@ class Comparison:
                     [sys.executable, str(HERE / "prepare.py"), "--engine", spec.engine, "--mode",
                      spec.mode, "--model", self.arguments.model, "--folder", str(folder),
                      "--calibration", self.arguments.calibration, "--seq-len", str(seq_len),
-                     "--samples", "64" if seq_len else "300"], check=True,
+                     "--samples", "300" if self.workload.data else "64"], check=True,
                     stdout=subprocess.DEVNULL)
         return folder
 
@@ -140,7 +168,7 @@ class Comparison:
         pairs = self.arguments.pairs
         if not self.workload.data:
             return [f"block {self.arguments.block}"] * pairs
-        count = len(self.requests[form].texts)
+        count = len(self.requests[form].samples)
         size = max(1, min(count, round(1e3 * self.arguments.block / slowest_ms)))
         stride = max(1, count // size)
         return ["batches " + " ".join(str(i) for i in range(p % stride, count, stride)[:size])
@@ -200,20 +228,20 @@ class Comparison:
     def describe(self, result: dict, worker: Worker, label: str) -> None:
         latencies = self.samples[label]
         ready = worker.ready
-        batches = self.requests[worker.spec.form].texts
-        texts = self.requests[worker.spec.form].count() / len(batches)
+        requests = self.requests[worker.spec.form]
+        samples = requests.count() / len(requests.samples)
+        per_second = 1e3 * samples / summary(latencies)["mean"]
         entry = {"latency_ms": summary(latencies), "load_ms": ready["load_ms"],
                  "first_answer_ms": ready.get("first_answer_ms"),
                  "peak_mb": worker.peak_memory_mb(), "settings": ready.get("settings", {}),
-                 "texts_per_s": 1e3 * texts / summary(latencies)["mean"], "model": ready["model"]}
+                 f"{self.workload.sample}s_per_s": per_second, "model": ready["model"]}
         if self.workload.data and "null" not in label:
             entry["accuracy"] = self.accuracy(worker)
         result["contestants"][label] = entry
 
     def accuracy(self, worker: Worker) -> float | None:
         """Share of right labels on the data; None if the worker cannot tell labels."""
-        config = json.loads((Path(self.arguments.model) / "config.json").read_text())
-        label2id = {k: int(v) for k, v in config["label2id"].items()}
+        label2id = read_config(self.arguments.model)["label2id"]
         names = read_texts(self.workload.data)[1]
         try:
             with machine_lock(self.arguments.lock, exclusive=False):
@@ -222,7 +250,7 @@ class Comparison:
             return None
         rows = self.requests[worker.spec.form].rows
         pairs = [(row, label) for r, got in zip(rows, labels) for row, label in zip(r, got)]
-        return sum(label2id[names[row]] == label for row, label in pairs) / len(pairs)
+        return sum(int(label2id[names[row]]) == label for row, label in pairs) / len(pairs)
 
 
 def block_time(latencies: list[float], mixed: bool) -> float:
@@ -230,21 +258,13 @@ def block_time(latencies: list[float], mixed: bool) -> float:
     return sum(latencies) if mixed else summary(latencies)["p50"]
 
 
-def workload_as(workload: Workload, form: str) -> Workload:
-    return Workload(**{**asdict(workload), "form": form})
-
-
 def main() -> None:
     a = parse_arguments()
-    if bool(a.seq_len) == bool(a.data):
-        sys.exit("compare.py: give either --seq-len or --data")
-    specs = specs_of(a, bool(a.data))
+    workloads = workloads_of(a)
+    specs = specs_of(a)
     reference = a.reference or (specs[0].name if a.qe else "openvino-int8")
     if reference not in [s.name for s in specs]:
         sys.exit(f"compare.py: the reference {reference!r} is not among the contestants")
-    workloads = [Workload(data=a.data, batch=a.batch, max_length=a.max_length)]
-    if a.seq_len:
-        workloads = [Workload(seq_len=int(s), batch=a.batch) for s in a.seq_len.split(",")]
     result = {"schema": 1, "model": Path(a.model).name, "threads": a.threads, "pairs": a.pairs,
               "block_s": a.block, "machine": machine([int(c) for c in a.cpus.split(",")]),
               "workloads": []}

@@ -7,6 +7,8 @@ import importlib
 import logging
 from pathlib import Path
 
+from images import calibration_images
+from models import is_image_model
 from workloads import calibration_arrays
 
 
@@ -29,16 +31,20 @@ def main() -> None:
     parser.add_argument("--mode", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--calibration", required=True, help="TSV file with a text column")
+    parser.add_argument("--calibration", required=True, help="TSV with a column text or image")
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--seq-len", type=int, default=0, help="join texts to this many tokens")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.ERROR)
-    samples = calibration_arrays(
-        arguments.model, arguments.calibration, arguments.samples, arguments.seq_len
-    )
+
+    def calibration():
+        data, count = arguments.calibration, arguments.samples
+        if is_image_model(arguments.model):
+            return calibration_images(arguments.model, data, count)
+        return calibration_arrays(arguments.model, data, count, arguments.seq_len)
+
     peer = importlib.import_module(f"peer_{arguments.engine}")
-    peer.prepare(arguments.model, arguments.folder, arguments.mode, samples)
+    peer.prepare(arguments.model, arguments.folder, arguments.mode, calibration)
 
 
 if __name__ == "__main__":

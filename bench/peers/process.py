@@ -39,6 +39,8 @@ class Spec:
                     "--workload", fields, "--threads", str(threads)]
         command = [qe_bench, self.mode, "--follow", "--threads", str(threads),
                    "--batch", str(workload.batch)]
+        if workload.image_size:
+            return command
         if not workload.data:
             return [*command, "--seq-len", str(workload.seq_len)]
         command += ["--data", workload.data]

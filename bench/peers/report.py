@@ -6,13 +6,15 @@ def _interval(ratio: dict) -> str:
 
 
 def _contestants(result: dict) -> list[str]:
-    rows = ["| contestant | p50 ms | p99 ms | texts/s | load ms | first answer ms | peak MiB | "
-            "accuracy |", "|---|--:|--:|--:|--:|--:|--:|--:|"]
+    sample = "image" if result["settings"]["image_size"] else "text"
+    rows = [f"| contestant | min ms | p50 ms | p99 ms | {sample}s/s | load ms | first answer ms | "
+            "peak MiB | accuracy |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for name, c in result["contestants"].items():
         first = f"{c['first_answer_ms']:.0f}" if c.get("first_answer_ms") else "-"
         accuracy = f"{c['accuracy']:.4f}" if c.get("accuracy") is not None else "-"
-        rows.append(f"| {name} | {c['latency_ms']['p50']:.2f} | {c['latency_ms']['p99']:.2f} | "
-                    f"{c['texts_per_s']:.1f} | {c['load_ms']:.0f} | {first} | "
+        rows.append(f"| {name} | {c['latency_ms']['min']:.2f} | {c['latency_ms']['p50']:.2f} | "
+                    f"{c['latency_ms']['p99']:.2f} | "
+                    f"{c[f'{sample}s_per_s']:.1f} | {c['load_ms']:.0f} | {first} | "
                     f"{c['peak_mb']:.0f} | {accuracy} |")
     return rows
 

@@ -66,7 +66,7 @@ class Contestant:
         return [self.request(i) for i in indices]
 
     def labels(self) -> list[list[int]]:
-        """argmax of every text, request by request."""
+        """argmax of every text or image, request by request."""
         return [
             [int(i) for arrays in request for i in self.run(*arrays).argmax(axis=1)]
             for request in self.calls
@@ -99,9 +99,8 @@ def main() -> None:
     os.dup2(2, 1)
 
     workload = Workload(**json.loads(arguments.workload))
-    config = json.loads((Path(arguments.model) / "config.json").read_text())
-    requests = make_requests(workload, arguments.model, config["vocab_size"])
-    calls = request_arrays(requests, workload.form)
+    requests = make_requests(workload, arguments.model)
+    calls = request_arrays(requests, workload, arguments.mode.endswith("channels-last"))
 
     peer = importlib.import_module(f"peer_{arguments.engine}")
     start = time.perf_counter()
@@ -114,8 +113,8 @@ def main() -> None:
     age_ms = process_age_ms()
     contestant.warm_up()
     ready = {"ready": True, "load_ms": load_ms, "model": arguments.model, "first_run_ms": first_ms,
-             "first_answer_ms": age_ms, "batches": len(calls), "texts": requests.count(),
-             "settings": settings}
+             "first_answer_ms": age_ms, "batches": len(calls),
+             f"{workload.sample}s": requests.count(), "settings": settings}
     print(json.dumps(ready), file=replies)
     for line in sys.stdin:
         command = line.split()

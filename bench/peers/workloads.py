@@ -1,8 +1,9 @@
 """The inputs of a comparison: what every peer computes, request by request.
 
 A workload is a list of requests; a request is a list of texts as token ids (with [CLS] and
-[SEP]). Fixed workloads hold one request of B texts of S tokens, mixed ones the rows of a
-TSV file in file order, B a request. Tokenization happens here, before any clock starts.
+[SEP]) or of images. Fixed workloads hold one request of B texts of S tokens or B images, mixed
+ones the rows of a TSV file in file order, B a request. Tokenization happens here, before any
+clock starts.
 """
 
 import csv
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from images import image_batch, random_images
+from models import read_config
 
 FIRST_ORDINARY_ID = 1000  # bert-base vocabularies keep special and unused ids below
 MIXED_FORMS = ("padded", "sorted", "single")
@@ -21,6 +25,7 @@ class Workload:
     """Which requests are run, and in what form a peer takes them."""
 
     seq_len: int = 0
+    image_size: int = 0  # side of square images; 0 for texts
     batch: int = 1
     data: str = ""  # a TSV file with a text column; empty for a fixed workload
     max_length: int = 0  # 0: the tokenizer's own truncation
@@ -30,18 +35,23 @@ class Workload:
     def name(self) -> str:
         if self.data:
             return f"{Path(self.data).parent.name}-{Path(self.data).stem}-b{self.batch}"
-        return f"s{self.seq_len}-b{self.batch}"
+        length = f"i{self.image_size}" if self.image_size else f"s{self.seq_len}"
+        return f"{length}-b{self.batch}"
+
+    @property
+    def sample(self) -> str:
+        return "image" if self.image_size else "text"
 
 
 @dataclass
 class Requests:
-    """texts[i] are the id lists of request i; labels follow the data's row order."""
+    """samples[i] are the id lists or images of request i; labels follow the data's row order."""
 
-    texts: list[list[list[int]]]
+    samples: list[list]
     rows: list[list[int]] = field(default_factory=list)  # data row of every text
 
     def count(self) -> int:
-        return sum(len(request) for request in self.texts)
+        return sum(len(request) for request in self.samples)
 
 
 def load_tokenizer(model_dir: str, max_length: int = 0):
@@ -65,8 +75,7 @@ def load_tokenizer(model_dir: str, max_length: int = 0):
         )
     tokenizer.no_padding()
     if max_length or not tokenizer.truncation:
-        config = json.loads((folder / "config.json").read_text())
-        tokenizer.enable_truncation(max_length or config["max_position_embeddings"])
+        tokenizer.enable_truncation(max_length or read_config(model_dir)["max_position_embeddings"])
     return tokenizer
 
 
@@ -77,8 +86,11 @@ def read_texts(path: str) -> tuple[list[str], list[str]]:
     return [row["text"] for row in rows], [row.get("label", "") for row in rows]
 
 
-def make_requests(workload: Workload, model_dir: str, vocab_size: int) -> Requests:
+def make_requests(workload: Workload, model_dir: str) -> Requests:
+    if workload.image_size:
+        return Requests([random_images(workload.batch, workload.image_size)])
     if not workload.data:
+        vocab_size = read_config(model_dir)["vocab_size"]
         rng = np.random.default_rng(7)
         first = min(FIRST_ORDINARY_ID, vocab_size // 2)
         ids = rng.integers(first, vocab_size, size=(workload.batch, workload.seq_len))
@@ -104,11 +116,13 @@ def to_arrays(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return ids, mask, np.zeros_like(ids)
 
 
-def request_arrays(requests: Requests, form: str):
+def request_arrays(requests: Requests, workload: Workload, channels_last: bool = False):
     """The arrays of each call a request needs: one, or with form "single" one a text."""
-    if form == "single":
-        return [[to_arrays([t]) for t in request] for request in requests.texts]
-    return [[to_arrays(request)] for request in requests.texts]
+    if workload.image_size:
+        return [[(image_batch(request, channels_last),)] for request in requests.samples]
+    if workload.form == "single":
+        return [[to_arrays([t]) for t in request] for request in requests.samples]
+    return [[to_arrays(request)] for request in requests.samples]
 
 
 def calibration_arrays(model_dir: str, data: str, samples: int, seq_len: int):
