@@ -66,6 +66,11 @@ DirectoryTokenizer open_tokenizer(const std::filesystem::path& directory,
 
 std::string scheme_name(const Model& model) {
   if (!model.quantized) return "float";
+  // Feature maps have calibrated ranges; what is pooled from them is one row an image.
+  const bool maps = std::any_of(
+      model.graph.values.begin(), model.graph.values.end(),
+      [](const Value& value) { return value.constant.empty() && is_map(value) && value.quant; });
+  if (maps) return "int8 static";
   const bool dynamic =
       std::any_of(model.graph.values.begin(), model.graph.values.end(),
                   [](const Value& value) { return value.quant && value.quant->dynamic; });
