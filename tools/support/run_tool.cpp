@@ -3,7 +3,9 @@
 
 #include <signal.h>
 
+#include <array>
 #include <csignal>
+#include <cstddef>
 #include <iostream>
 #include <new>
 
@@ -19,10 +21,23 @@ volatile std::sig_atomic_t interrupt_flag = 0;
 
 void on_signal(int) { interrupt_flag = 1; }
 
+// The float library's generated code may keep something else than a stack in the stack pointer, and
+// a handler's frame would be written there: handlers run on memory of their own. Signals to a
+// process go to its first thread, which is the one that comes here.
+void use_own_stack() {
+  alignas(64) static std::array<std::byte, std::size_t{1} << 16> memory;
+  stack_t stack = {};
+  stack.ss_sp = memory.data();
+  stack.ss_size = memory.size();
+  sigaltstack(&stack, nullptr);
+}
+
 void install_handler() {
+  use_own_stack();
   struct sigaction action = {};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one has the default effect
+  // The second one has the default effect.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGINT, SIGTERM}) {
     struct sigaction previous = {};
