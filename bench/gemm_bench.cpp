@@ -2,9 +2,7 @@
 // sample of the product lies between samples of the register-only peak (and, where weights stream
 // from memory, of the read rate), on the same pinned threads. Ratios are medians over the pairs;
 // absolute times of a shared machine are not worth quoting. Prints a Markdown table.
-#include <pthread.h>
 #include <qe/machine.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -163,13 +161,6 @@ struct Settings {
   double seconds = 0.004;  // each part of a sample
 };
 
-void pin_to(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -197,7 +188,7 @@ double median_seconds(const Case& c, const Settings& settings, Call call) {
 // One thread's samples; the threads start each part together and each multiplies its own panels.
 std::vector<Sample> sample_thread(const Case& c, const Problem& problem, const KernelTable& table,
                                   const Settings& settings, std::barrier<>& start, int thread) {
-  pin_to(thread);
+  qe::pin_to_cpu(thread);
   const int panels = qe::kernels::panel_count(c.n);
   const int first = panels * thread / settings.threads;
   const int last = panels * (thread + 1) / settings.threads;

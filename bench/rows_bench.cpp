@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "bench/cycles.h"
+#include "bench/tables.h"
 #include "kernels/attention.h"
 #include "kernels/kernel_table.h"
 
 namespace {
 
+using qe::bench::add;
 using qe::bench::cycles_per_call;
 using namespace qe::kernels;  // NOLINT(google-build-using-namespace)
 
@@ -237,12 +239,6 @@ void bench_attention(benchmark::State& state, const KernelTable& table, int toke
   });
 }
 
-template <class Body>
-void add(const KernelTable& table, const std::string& name, Body body) {
-  benchmark::RegisterBenchmark((name + "/" + table.name).c_str(),
-                               [&table, body](benchmark::State& state) { body(state, table); });
-}
-
 void add_table(const KernelTable& table) {
   using State = benchmark::State;
   for (const int cols : {768, 3072}) {
@@ -283,16 +279,4 @@ void add_table(const KernelTable& table) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  for (const Isa isa : available_isas()) {
-    if (isa != Isa::kReference) {
-      add_table(kernel_table(isa));
-    }
-  }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-    return 2;
-  }
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return qe::bench::run_tables(argc, argv, add_table); }

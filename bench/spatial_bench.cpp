@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "bench/cycles.h"
+#include "bench/tables.h"
 #include "kernels/kernel_table.h"
 
 namespace {
 
+using qe::bench::add;
 using qe::bench::cycles_per_call;
 using namespace qe::kernels;  // NOLINT(google-build-using-namespace)
 using State = benchmark::State;
@@ -255,12 +257,6 @@ void bench_expand_image(State& state, const KernelTable& table) {
   });
 }
 
-template <class Body>
-void add(const KernelTable& table, const std::string& name, Body body) {
-  benchmark::RegisterBenchmark((name + '/' + table.name).c_str(),
-                               [&table, body](State& state) { body(state, table); });
-}
-
 void add_pointwise(const KernelTable& table) {
   // The last with a tail beside blocks of 64 channels.
   struct Size {
@@ -306,16 +302,4 @@ void add_table(const KernelTable& table) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  for (const Isa isa : available_isas()) {
-    if (isa != Isa::kReference) {
-      add_table(kernel_table(isa));
-    }
-  }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-    return 2;
-  }
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return qe::bench::run_tables(argc, argv, add_table); }

@@ -129,10 +129,7 @@ void ModelBuilder::annotate(ValueId id, const std::optional<QuantParams>& quant,
                             const std::string& module) {
   if (!quant) return;
   Value& value = model_.graph.value(id);
-  const bool conflict = value.quant && (value.quant->dynamic != quant->dynamic ||
-                                        value.quant->scale != quant->scale ||
-                                        value.quant->zero_point != quant->zero_point);
-  if (conflict) {
+  if (value.quant && !same_scale(*value.quant, *quant)) {
     throw LoadError({.problem = "modules that share an input quantize it differently",
                      .file = checkpoint_.source,
                      .name = module});

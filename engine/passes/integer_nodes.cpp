@@ -46,8 +46,7 @@ class Decision {
 
   // Depthwise kernels have no float result, byte residuals and tables of 256 bytes neither.
   bool stores_only_bytes(const Node& node, const ConvOp& conv) const {
-    return is_depthwise(graph_, node) || conv.activation == ActivationKind::kSilu ||
-           node.inputs[3] != kNoValue;
+    return is_depthwise(graph_, node) || by_table(conv.activation) || node.inputs[3] != kNoValue;
   }
 
   bool result_is_bytes(const Node& node) const {
@@ -74,6 +73,8 @@ class Decision {
 };
 
 }  // namespace
+
+bool by_table(ActivationKind activation) { return activation == ActivationKind::kSilu; }
 
 bool is_depthwise(const Graph& graph, const Node& node) {
   const auto* const conv = std::get_if<ConvOp>(&node.op);

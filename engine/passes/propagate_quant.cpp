@@ -1,16 +1,9 @@
 // Ops that move bytes without computing have one rendering on both sides: what is read takes the
 // annotation of what is made, from the last node back.
 #include "engine/passes/passes.h"
+#include "engine/passes/rewrite.h"
 
 namespace qe {
-namespace {
-
-bool moves_bytes(const Op& op) {
-  return std::holds_alternative<MaxPoolOp>(op) || std::holds_alternative<ConcatOp>(op) ||
-         std::holds_alternative<PadChannelsOp>(op);
-}
-
-}  // namespace
 
 void propagate_quant(Graph& graph) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {

@@ -26,6 +26,19 @@ std::vector<int> consumers(const Graph& graph, ValueId id) {
   return readers;
 }
 
+const ImageOp* image_read_by(const Graph& graph, const Node& node) {
+  for (const Node& maker : graph.nodes) {
+    const auto* const image = std::get_if<ImageOp>(&maker.op);
+    if (image != nullptr && maker.outputs[0] == node.inputs[0]) return image;
+  }
+  return nullptr;
+}
+
+bool moves_bytes(const Op& op) {
+  return std::holds_alternative<MaxPoolOp>(op) || std::holds_alternative<ConcatOp>(op) ||
+         std::holds_alternative<PadChannelsOp>(op);
+}
+
 void replace_uses(Graph& graph, ValueId from, ValueId to) {
   for (Node& node : graph.nodes) {
     std::replace(node.inputs.begin(), node.inputs.end(), from, to);

@@ -1,4 +1,5 @@
-// What passes share: who makes a value, who reads it, replacing uses, dropping dead nodes.
+// What passes and lowering share: who makes a value, who reads it, kinds of ops, replacing uses,
+// dropping dead nodes.
 #pragma once
 
 #include <vector>
@@ -12,6 +13,12 @@ std::vector<int> producers(const Graph& graph);
 
 // Indices of the nodes that read `id`.
 std::vector<int> consumers(const Graph& graph, ValueId id);
+
+// The image, if it is what `node` reads first; null otherwise.
+const ImageOp* image_read_by(const Graph& graph, const Node& node);
+
+// Whether the op moves bytes without computing: its two sides must stand for the same reals.
+bool moves_bytes(const Op& op);
 
 // Every node that reads `from` reads `to` instead; so does the graph's output.
 void replace_uses(Graph& graph, ValueId from, ValueId to);

@@ -19,19 +19,19 @@ namespace {
 
 // Values whose range a static model needs: of text models the inputs of linears and what attention
 // reads, of image models everything.
-Calibration observed_values(const Model& model, const Graph& folded) {
+Calibration observed_values(const Model& model, const Plan& plan) {
   Calibration values;
   if (model.image) {
-    for (const Node& node : folded.nodes) {
-      for (const ValueId id : node.outputs) values.try_emplace(folded.value(id).name);
+    for (const Plan::Impl::Tap& tap : plan.impl().taps) {
+      if (tap.cols > 0) values.try_emplace(tap.value);
     }
     return values;
   }
-  for (const Node& node : folded.nodes) {
+  for (const Node& node : model.graph.nodes) {
     if (std::holds_alternative<LinearOp>(node.op)) {
-      values.try_emplace(folded.value(node.inputs[0]).name);
+      values.try_emplace(model.graph.value(node.inputs[0]).name);
     } else if (std::holds_alternative<AttentionOp>(node.op)) {
-      for (const ValueId id : node.inputs) values.try_emplace(folded.value(id).name);
+      for (const ValueId id : node.inputs) values.try_emplace(model.graph.value(id).name);
     }
   }
   return values;
@@ -65,11 +65,9 @@ class Team {
     options.threads = threads;
     options.release_source = false;
     plan_ = compile_with(model, options, calibration_passes());
-    Graph folded = model.graph;
-    for (const Pass& pass : calibration_passes()) pass.run(folded);
     failures_.resize(static_cast<std::size_t>(threads));
     parts_.resize(failures_.size());
-    empty_ = observed_values(model, folded);
+    empty_ = observed_values(model, *plan_);
   }
 
   // `take(session)` runs one more sample through the session; false where there is none left.

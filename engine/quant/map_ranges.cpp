@@ -8,22 +8,29 @@
 #include <set>
 #include <vector>
 
+#include "engine/passes/integer_nodes.h"
 #include "engine/passes/passes.h"
+#include "engine/passes/rewrite.h"
 
 #include <qe/error.h>
 
 namespace qe {
 namespace {
 
+const Histogram& statistics(const Calibration& calibration, const std::string& value) {
+  const auto it = calibration.find(value);
+  if (it == calibration.end() || it->second.count() == 0) {
+    throw UsageError({.problem = "the calibration has no statistics of a value", .name = value});
+  }
+  return it->second;
+}
+
 class Classes {
  public:
   explicit Classes(const Graph& graph) : parent_(graph.values.size()) {
     std::iota(parent_.begin(), parent_.end(), ValueId{0});
     for (const Node& node : graph.nodes) {
-      const bool moves = std::holds_alternative<MaxPoolOp>(node.op) ||
-                         std::holds_alternative<ConcatOp>(node.op) ||
-                         std::holds_alternative<PadChannelsOp>(node.op);
-      if (!moves) continue;
+      if (!moves_bytes(node.op)) continue;
       for (const ValueId id : node.inputs) unite(id, node.outputs[0]);
     }
   }
@@ -37,20 +44,12 @@ class Classes {
   std::vector<ValueId> parent_;
 };
 
-const Histogram& statistics(const Calibration& calibration, const std::string& value) {
-  const auto it = calibration.find(value);
-  if (it == calibration.end() || it->second.count() == 0) {
-    throw UsageError({.problem = "the calibration has no statistics of a value", .name = value});
-  }
-  return it->second;
-}
-
 // Sums that a table of 256 bytes reads.
 std::set<std::string> sums_before_tables(const Graph& graph) {
   std::set<std::string> names;
   for (const Node& node : graph.nodes) {
     const auto* const op = std::get_if<ActivationOp>(&node.op);
-    if (op != nullptr && op->kind == ActivationKind::kSilu && is_map(graph.value(node.inputs[0]))) {
+    if (op != nullptr && by_table(op->kind) && is_map(graph.value(node.inputs[0]))) {
       names.insert(graph.value(node.inputs[0]).name);
     }
   }
@@ -100,8 +99,9 @@ class Together {
 
 }  // namespace
 
-QuantParams static_params(const Histogram& histogram, RangeObserver observer, bool symmetric) {
-  return params_of(histogram.range(observer, symmetric), symmetric);
+QuantParams static_params(const Calibration& calibration, const std::string& value,
+                          RangeObserver observer, bool symmetric) {
+  return params_of(statistics(calibration, value).range(observer, symmetric), symmetric);
 }
 
 std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibration& calibration,

@@ -16,7 +16,9 @@ namespace qe {
 std::map<std::string, QuantParams> map_scales(const Graph& folded, const Calibration& calibration,
                                               RangeObserver observer);
 
-// One static u8 rendering of what the histogram saw; `symmetric`: zero point 128.
-QuantParams static_params(const Histogram& histogram, RangeObserver observer, bool symmetric);
+// One static u8 rendering of what the calibration saw of a value; `symmetric`: zero point 128.
+// Throws UsageError naming a value without statistics.
+QuantParams static_params(const Calibration& calibration, const std::string& value,
+                          RangeObserver observer, bool symmetric);
 
 }  // namespace qe

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/passes/passes.h"
+#include "engine/passes/rewrite.h"
 #include "engine/quant/map_ranges.h"
 #include "engine/runtime/thread_pool.h"
 
@@ -73,15 +74,6 @@ RowResult quantize_row(std::span<const float> row, WeightObserver observer,
   }
   result.noise = row_noise(row, result.scale);
   return result;
-}
-
-// The image, if it is what `node` reads; null otherwise.
-const ImageOp* image_read_by(const Graph& graph, const Node& node) {
-  for (const Node& maker : graph.nodes) {
-    const auto* const image = std::get_if<ImageOp>(&maker.op);
-    if (image != nullptr && maker.outputs[0] == node.inputs[0]) return image;
-  }
-  return nullptr;
 }
 
 // Module names that stay float.
@@ -228,11 +220,7 @@ class Quantizer {
   }
 
   QuantParams static_quant(const std::string& value, bool symmetric) const {
-    const auto it = calibration_->find(value);
-    if (it == calibration_->end() || it->second.count() == 0) {
-      throw UsageError({.problem = "the calibration has no statistics of a value", .name = value});
-    }
-    return static_params(it->second, options_.ranges, symmetric);
+    return static_params(*calibration_, value, options_.ranges, symmetric);
   }
 
   // What is pooled from feature maps is one row an image: finding its scale costs nothing.

@@ -77,8 +77,7 @@ int group_of(const std::vector<StepGroup>& groups, int step) {
 // four-byte pixels of the image; floats densely, as the float library wants them.
 std::int64_t pixel_elements(const Value& value) {
   const std::int64_t channels = value.shape[3];
-  const bool image = value.quant && value.quant->granularity == Granularity::kChannel;
-  if (value.dtype != DType::kU8 || image) return channels;
+  if (value.dtype != DType::kU8 || is_pixels(value)) return channels;
   return (channels + 15) / 16 * 16;
 }
 
@@ -110,9 +109,7 @@ std::map<ValueId, Slice> slices(const Graph& graph) {
           maker >= 0 &&
           std::holds_alternative<ConvOp>(graph.nodes[static_cast<std::size_t>(maker)].op) &&
           !is_depthwise(graph, graph.nodes[static_cast<std::size_t>(maker)]);
-      const bool same =
-          graph.value(part).quant->scale == graph.value(node.outputs[0]).quant->scale &&
-          graph.value(part).quant->zero_point == graph.value(node.outputs[0]).quant->zero_point;
+      const bool same = same_scale(*graph.value(part).quant, *graph.value(node.outputs[0]).quant);
       if (by_conv && same && consumers(graph, part).size() == 1) {
         found[part] = {node.outputs[0], channel};
       }

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "engine/backends/cpu/maps.h"
+#include "engine/passes/integer_nodes.h"
+#include "engine/passes/rewrite.h"
 #include "kernels/reference/math.h"
 
 #include <qe/error.h>
@@ -117,30 +119,19 @@ class RealScales {
   const QuantParams& input_;
 };
 
-const ImageOp& image_op(const Node& node, const LoweringContext& context) {
-  for (const Node& other : context.graph.nodes) {
-    if (!other.outputs.empty() && other.outputs[0] == node.inputs[0]) {
-      return std::get<ImageOp>(other.op);
-    }
-  }
-  throw GraphError({.problem = "pixels that no image node makes", .name = node.name});
-}
-
 }  // namespace
 
-InputScale input_scale(const Node& node, const LoweringContext& context) {
-  const QuantParams& quant = *context.graph.value(node.inputs[0]).quant;
-  if (quant.granularity == Granularity::kChannel) return {.zero_point = 0, .image = true};
-  return {.zero_point = quant.zero_point.at(0), .image = false};
+std::int32_t input_zero_point(const Node& node, const LoweringContext& context) {
+  const Value& input = context.graph.value(node.inputs[0]);
+  return is_pixels(input) ? 0 : input.quant->zero_point.at(0);
 }
 
-ByteEpilogue byte_epilogue(const Node& node, const InputScale& input, int n, int stride,
-                           LoweringContext& context) {
+ByteEpilogue byte_epilogue(const Node& node, int n, int stride, LoweringContext& context) {
   const auto& op = std::get<ConvOp>(node.op);
   const Value& out = context.graph.value(node.outputs[0]);
   RealScales real(node, context);
-  if (input.image) {
-    real.set_image(image_op(node, context).mean);
+  if (const ImageOp* const image = image_read_by(context.graph, node)) {
+    real.set_image(image->mean);
   } else {
     real.set_plain();
   }
@@ -150,12 +141,13 @@ ByteEpilogue byte_epilogue(const Node& node, const InputScale& input, int n, int
   if (out.dtype == DType::kU8) {
     const ByteScale after = byte_scale(out);
     ByteScale before = after;
-    if (op.before_activation && op.activation == ActivationKind::kSilu) {
+    if (by_table(op.activation)) {
+      if (!op.before_activation) {
+        throw GraphError({.problem = "no range is known for what a table's activation reads",
+                          .name = node.name});
+      }
       before = {op.before_activation->scale.at(0),
                 static_cast<float>(op.before_activation->zero_point.at(0))};
-    } else if (op.activation == ActivationKind::kSilu) {
-      throw GraphError(
-          {.problem = "no range is known for what a table's activation reads", .name = node.name});
     }
     if (!saturates(op.activation, after)) {
       epilogue.table = make_table(op.activation, before, after, context);

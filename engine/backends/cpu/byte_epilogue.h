@@ -9,13 +9,9 @@
 
 namespace qe::cpu {
 
-// What an input byte stands for. `zero_point` is what borders hold and what the sum is corrected
-// for; the image's bytes are taken as they are (zero point 0), their means going to the bias.
-struct InputScale {
-  std::int32_t zero_point = 0;
-  bool image = false;
-};
-InputScale input_scale(const Node& node, const LoweringContext& context);
+// The zero point that borders hold and that sums are corrected for. The image's bytes are taken as
+// they are (0), their means going to the bias.
+std::int32_t input_zero_point(const Node& node, const LoweringContext& context);
 
 struct ByteEpilogue {
   const float* scale = nullptr;         // by channel
@@ -29,8 +25,7 @@ struct ByteEpilogue {
 // the per-channel arrays. An f32 result takes scale and bias alone. Throws GraphError where
 // annotations are missing that the kernel needs, UnsupportedError for image weights whose scales do
 // not follow the image's.
-ByteEpilogue byte_epilogue(const Node& node, const InputScale& input, int n, int stride,
-                           LoweringContext& context);
+ByteEpilogue byte_epilogue(const Node& node, int n, int stride, LoweringContext& context);
 
 // Throws UnsupportedError beyond the depth to which 32-bit sums are exact.
 void require_exact_depth(const Value& weight, std::int64_t depth);

@@ -24,16 +24,6 @@ class ConvF32Step : public Step {
   }
 };
 
-// An integer weight whose layer stays float is dequantized once.
-std::vector<float> float_weight(const Value& weight) {
-  std::vector<float> values = to_float(weight.constant.at(0), weight.name);
-  if (!weight.quant) return values;
-  const std::vector<float>& scale = weight.quant->scale;
-  const std::size_t group = values.size() / scale.size();
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] *= scale[i / group];
-  return values;
-}
-
 }  // namespace
 
 LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
@@ -57,6 +47,8 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
                                                 .pad_left = op.padding.left,
                                                 .pad_bottom = op.padding.bottom,
                                                 .pad_right = op.padding.right};
+  std::vector<float> weights = to_float(weight.constant.at(0), weight.name);
+  dequantize(weight, weights);
   std::vector<float> bias;
   if (node.inputs[2] != kNoValue) {
     const Value& given = context.graph.value(node.inputs[2]);
@@ -64,8 +56,8 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
   }
   const bool residual = node.inputs[3] != kNoValue;
   auto step = std::make_unique<ConvF32Step>(kernels::onednn::Convolution(
-      shape, {.residual = residual, .activation = to_kernel(op.activation)},
-      float_weight(weight).data(), bias.empty() ? nullptr : bias.data(), context.options.threads));
+      shape, {.residual = residual, .activation = to_kernel(op.activation)}, weights.data(),
+      bias.empty() ? nullptr : bias.data(), context.options.threads));
   step->x = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
   step->has_residual = residual;

@@ -42,7 +42,7 @@ struct Geometry {
         out(map_shape(graph.value(node.outputs[0]))),
         kernel_height(static_cast<int>(graph.value(node.inputs[1]).shape[2])),
         kernel_width(static_cast<int>(graph.value(node.inputs[1]).shape[3])),
-        image(graph.value(node.inputs[0]).quant->granularity == Granularity::kChannel),
+        image(is_pixels(graph.value(node.inputs[0]))),
         op(std::get<ConvOp>(node.op)) {}
 
   Pieces pieces() const {
@@ -227,19 +227,18 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);
   step->keep_rows = element_count(weight.shape) < std::int64_t{g.in.pixels()} * g.in.channels;
-  const InputScale input = input_scale(node, context);
+  const std::int32_t zero_point = input_zero_point(node, context);
   if (!step->pieces.plain) {
     step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);
     auto* const padding = context.weights.allocate<std::uint8_t>(
         static_cast<std::size_t>(round_up(step->pieces.bytes, 64)));
-    std::memset(padding, input.zero_point,
-                static_cast<std::size_t>(round_up(step->pieces.bytes, 64)));
+    std::memset(padding, zero_point, static_cast<std::size_t>(round_up(step->pieces.bytes, 64)));
     step->padding = padding;
   }
   auto* const offset = context.weights.allocate<std::int32_t>(column_sum.size());
-  for (std::size_t i = 0; i < column_sum.size(); ++i) offset[i] = -input.zero_point * column_sum[i];
+  for (std::size_t i = 0; i < column_sum.size(); ++i) offset[i] = -zero_point * column_sum[i];
   step->column_offset = offset;
-  step->epilogue = byte_epilogue(node, input, step->n, step->column_stride, context);
+  step->epilogue = byte_epilogue(node, step->n, step->column_stride, context);
   release_source(weight, context);
 
   StepInfo info;

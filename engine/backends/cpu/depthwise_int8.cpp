@@ -63,7 +63,7 @@ LoweredStep lower_depthwise_int8(const Node& node, LoweringContext& context) {
   step->x = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
 
-  const InputScale input = input_scale(node, context);
+  const std::int32_t zero_point = input_zero_point(node, context);
   const int channels = step->shape.channels;
   const int padded = kernels::round_up(channels, kernels::kColumnGroup);
   const std::size_t bytes = kernels::depthwise_packed_bytes(step->shape);
@@ -73,11 +73,11 @@ LoweredStep lower_depthwise_int8(const Node& node, LoweringContext& context) {
                                 .shape = step->shape,
                                 .packed = packed,
                                 .weight_sum = offset});
-  for (int c = 0; c < padded; ++c) offset[c] *= -input.zero_point;
+  for (int c = 0; c < padded; ++c) offset[c] *= -zero_point;
   step->packed = packed;
   step->offset = offset;
-  step->zero_point = static_cast<std::uint8_t>(input.zero_point);
-  step->epilogue = byte_epilogue(node, input, channels, padded, context);
+  step->zero_point = static_cast<std::uint8_t>(zero_point);
+  step->epilogue = byte_epilogue(node, channels, padded, context);
   release_source(weight, context);
 
   StepInfo info;

@@ -53,19 +53,6 @@ class LinearF32Step : public Step {
   }
 };
 
-const float* store_weight(const Value& weight, LoweringContext& context) {
-  const float* const stored = store_floats(weight, context);
-  if (weight.quant) {  // an integer weight whose input stays float: dequantized once
-    const std::vector<float> scales = row_scales(weight);
-    const std::int64_t columns = weight.shape[1];
-    auto* const out = const_cast<float*>(stored);
-    for (std::int64_t i = 0; i < weight.shape[0] * columns; ++i) {
-      out[i] *= scales[static_cast<std::size_t>(i / columns)];
-    }
-  }
-  return stored;
-}
-
 }  // namespace
 
 LoweredStep lower_linear_f32(const Node& node, LoweringContext& context) {
@@ -74,7 +61,9 @@ LoweredStep lower_linear_f32(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<LinearF32Step>();
   step->n = static_cast<int>(weight.shape[0]);
   step->k = static_cast<int>(weight.shape[1]);
-  step->weight = store_weight(weight, context);
+  float* const stored = store_floats(weight, context);
+  dequantize(weight, {stored, static_cast<std::size_t>(element_count(weight.shape))});
+  step->weight = stored;
   if (node.inputs[2] != kNoValue) {
     step->bias = store_floats(context.graph.value(node.inputs[2]), context);
   }

@@ -95,7 +95,7 @@ LoweredStep lower(const Node& node, LoweringContext& context) {
   return lowered;
 }
 
-const float* store_floats(const Value& value, LoweringContext& context) {
+float* store_floats(const Value& value, LoweringContext& context) {
   const auto count = static_cast<std::size_t>(element_count(value.shape));
   float* const out = context.weights.allocate<float>((count + 15) / 16 * 16);
   float* position = out;
@@ -104,6 +104,15 @@ const float* store_floats(const Value& value, LoweringContext& context) {
     position = std::copy(floats.begin(), floats.end(), position);
   }
   return out;
+}
+
+void dequantize(const Value& value, std::span<float> elements) {
+  if (!value.quant) return;
+  const bool by_input = value.quant->granularity == Granularity::kInputChannel;
+  const std::vector<float> scale = by_input ? value.quant->scale : row_scales(value);
+  const auto rows = static_cast<std::size_t>(value.shape[0]);
+  const std::size_t run = elements.size() / (by_input ? scale.size() : rows);
+  for (std::size_t i = 0; i < elements.size(); ++i) elements[i] *= scale[i / run];
 }
 
 std::vector<float> row_scales(const Value& value) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,7 +86,10 @@ LoweredStep lower_add_int8(const Node& node, LoweringContext& context);
 LoweredStep lower_patch_tokens(const Node& node, LoweringContext& context);
 
 // A constant's elements as float in the store, padded with zeros to a multiple of 16.
-const float* store_floats(const Value& value, LoweringContext& context);
+float* store_floats(const Value& value, LoweringContext& context);
+// Integers as the reals they stand for, in place: one scale, one a row, or one a pair of output and
+// input channel. Nothing where the constant is float.
+void dequantize(const Value& value, std::span<float> elements);
 // The scales of a quantized constant, one a row, padded with zeros to a multiple of 16.
 std::vector<float> row_scales(const Value& value);
 // Gives the pages of a constant's file back, if the options say so.

@@ -199,13 +199,9 @@ class PadChannelsInt8Step : public Step {
   }
 };
 
-bool same_scale(const Value& a, const Value& b) {
-  return a.quant->scale == b.quant->scale && a.quant->zero_point == b.quant->zero_point;
-}
-
 // Ops that move bytes cannot change what the bytes stand for.
 void require_same_scale(const Node& node, const Value& a, const Value& b) {
-  if (same_scale(a, b)) return;
+  if (same_scale(*a.quant, *b.quant)) return;
   throw UnsupportedError({.problem = "an op that moves bytes has different scales on its two sides",
                           .name = node.name,
                           .expected = std::to_string(b.quant->scale.at(0)) + " as " + b.name,
@@ -271,7 +267,7 @@ LoweredStep lower_concat_int8(const Node& node, LoweringContext& context) {
     if (channels % kernels::kColumnGroup != 0) require_same_scale(node, part, out);
     if (!in_place) {
       const float scale = from.scale / to.scale;
-      step->copied.push_back({x, channel, channels, same_scale(part, out), scale,
+      step->copied.push_back({x, channel, channels, same_scale(*part.quant, *out.quant), scale,
                               to.zero_point - from.zero_point * scale});
     }
     channel += channels;

@@ -49,6 +49,12 @@ enum class ActivationKind : std::uint8_t {
 // Whether a value is a feature map: [kSequences, height, width, channels].
 inline bool is_map(const Value& value) { return value.shape.size() == 4; }
 
+// Whether a value is the image's four-byte pixels, as ImageOp::bytes makes them.
+inline bool is_pixels(const Value& value) {
+  return value.dtype == DType::kU8 && value.quant &&
+         value.quant->granularity == Granularity::kChannel;
+}
+
 // y[t] = word[ids[t]] + position[index in sequence] + type[type_ids[t]].
 // Inputs: word table, position table, optionally type table. ONNX: Gather + Add.
 struct EmbeddingOp {};

@@ -11,11 +11,11 @@
 namespace qe {
 
 enum class Granularity : std::uint8_t {
-  kTensor,   // one scale
-  kChannel,  // one scale for each index of dimension 0 (output channel, embedding row); of the
-             // image's pixels: for each colour
+  kTensor,        // one scale
+  kChannel,       // one scale for each index of dimension 0 (output channel, embedding row); of the
+                  // image's pixels: for each colour
   kInputChannel,  // one for each pair of output and input channel, [out][in] (first layers)
-  kToken,    // one scale for each row of activations, found while running (dynamic)
+  kToken,         // one scale for each row of activations, found while running (dynamic)
 };
 
 struct QuantParams {
@@ -30,6 +30,11 @@ struct QuantParams {
   std::vector<float> scale = {};              // 1 or channels
   std::vector<std::int32_t> zero_point = {};  // same length as scale, or empty for all zero
 };
+
+// Whether static integers of the two stand for the same reals.
+inline bool same_scale(const QuantParams& a, const QuantParams& b) {
+  return a.dynamic == b.dynamic && a.scale == b.scale && a.zero_point == b.zero_point;
+}
 
 // Whether each row has a floor of its own beside its scale.
 inline bool has_row_floors(const QuantParams& quant) { return quant.dynamic && !quant.floor; }
