@@ -223,7 +223,7 @@ void run_layer(benchmark::State& state, const KernelTable& table, const Layer& l
   using Clock = std::chrono::steady_clock;
   constexpr double kPeakSeconds = 0.004;
   const Problem problem(layer);
-  double peak = qe::measure_int8_peak(kPeakSeconds).gmacs;
+  double peak = qe::measure_int8_peak(table.isa, kPeakSeconds).gmacs;
   std::vector<double> seconds;
   for (auto _ : state) {
     const Clock::time_point start = Clock::now();
@@ -231,7 +231,7 @@ void run_layer(benchmark::State& state, const KernelTable& table, const Layer& l
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     state.SetIterationTime(seconds.back());
   }
-  peak = std::max(peak, qe::measure_int8_peak(kPeakSeconds).gmacs);
+  peak = std::max(peak, qe::measure_int8_peak(table.isa, kPeakSeconds).gmacs);
   std::nth_element(seconds.begin(), seconds.begin() + seconds.size() / 2, seconds.end());
   const double macs = static_cast<double>(problem.args().m) * layer.columns * layer.channels *
                       layer.kernel * layer.kernel;

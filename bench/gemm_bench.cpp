@@ -199,7 +199,7 @@ std::vector<Sample> sample_thread(const Case& c, const Problem& problem, const K
   std::size_t turn = 0;
   for (Sample& sample : samples) {
     start.arrive_and_wait();
-    sample.peak = qe::measure_int8_peak(settings.seconds);
+    sample.peak = qe::measure_int8_peak(table.isa, settings.seconds);
     if (c.stream) {
       start.arrive_and_wait();
       const std::size_t bytes = static_cast<std::size_t>(columns) * c.k;

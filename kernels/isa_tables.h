@@ -71,4 +71,8 @@ void rescale(const RescaleArgs& args) noexcept;
 void add_bytes(const AddBytesArgs& args) noexcept;
 }  // namespace avx512_vnni
 
+namespace amx {
+void gemm(const GemmArgs& args) noexcept;
+}  // namespace amx
+
 }  // namespace qe::kernels

@@ -1,6 +1,11 @@
 // The explicit list of instruction sets, their detection, and the overlay that fills each table:
-// reference below AVX2 below AVX-512 VNNI. A new kernel is one more line in the table it speeds up.
+// reference below AVX2 below AVX-512 VNNI below AMX. A new kernel is one more line in the table it
+// speeds up.
 #include "kernels/kernel_table.h"
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernels/isa_tables.h"
 
@@ -82,9 +87,18 @@ constexpr KernelTable avx512_vnni_table() {
   return table;
 }
 
+constexpr KernelTable amx_table() {
+  KernelTable table = avx512_vnni_table();
+  table.isa = Isa::kAmx;
+  table.name = "amx";
+  table.gemm = amx::gemm;
+  return table;
+}
+
 constexpr KernelTable kReferenceTable = reference_table();
 constexpr KernelTable kAvx2Table = avx2_table();
 constexpr KernelTable kAvx512VnniTable = avx512_vnni_table();
+constexpr KernelTable kAmxTable = amx_table();
 
 // The compiler's run-time check covers both the CPU and the register state the system saves. Every
 // CPU with AVX2 has F16C, which clang 14 cannot name here.
@@ -94,6 +108,33 @@ bool has_avx512_vnni() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
+}
+
+// Tiles are 8 KB of state that Linux saves only for processes that ask for it (arch_prctl(2)). An
+// older kernel or one without room on the signal stack refuses.
+bool ask_for_tiles() {
+#ifdef SYS_arch_prctl
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+bool has_amx() {
+  static const bool has = [] {
+    constexpr unsigned kAmxTile = 1U << 24;
+    constexpr unsigned kAmxInt8 = 1U << 25;
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    const bool in_cpu = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+                        (edx & kAmxTile) != 0 && (edx & kAmxInt8) != 0;
+    return in_cpu && has_avx512_vnni() && ask_for_tiles();
+  }();
+  return has;
 }
 
 }  // namespace
@@ -108,11 +149,16 @@ std::vector<Isa> available_isas() {
   if (has_avx512_vnni()) {
     isas.push_back(Isa::kAvx512Vnni);
   }
+  if (has_amx()) {
+    isas.push_back(Isa::kAmx);
+  }
   return isas;
 }
 
 const KernelTable& kernel_table(Isa isa) {
   switch (isa) {
+    case Isa::kAmx:
+      return kAmxTable;
     case Isa::kAvx512Vnni:
       return kAvx512VnniTable;
     case Isa::kAvx2:

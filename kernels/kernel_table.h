@@ -232,7 +232,7 @@ struct SoftmaxF32Args {  // each row in place: softmax(scale * x)
 
 struct KernelTable {
   Isa isa;
-  const char* name;  // "reference", "avx2", "avx512_vnni"
+  const char* name;  // "reference", "avx2", "avx512_vnni", "amx"
   void (*pack_weights)(const PackWeightsArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;
   void (*quantize_rows)(const QuantizeRowsArgs&) noexcept;

@@ -3,8 +3,6 @@
 
 #include <cstring>
 
-#include "kernels/kernel_table.h"
-
 namespace qe::kernels {
 namespace {
 
@@ -21,8 +19,10 @@ std::int32_t multiply_scalar(std::int64_t iterations) noexcept {
 
 }  // namespace
 
-PeakLoop int8_peak_loop() {
-  switch (available_isas().back()) {
+PeakLoop int8_peak_loop(Isa isa) {
+  switch (isa) {
+    case Isa::kAmx:
+      return amx::kPeakLoop;
     case Isa::kAvx512Vnni:
       return avx512_vnni::kPeakLoop;
     case Isa::kAvx2:

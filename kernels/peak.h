@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <qe/isa.h>
+
 namespace qe::kernels {
 
 // One instruction set's multiply loop: `run` executes `iterations` times `macs` multiply-adds on
@@ -14,9 +16,9 @@ struct PeakLoop {
   std::int32_t (*run)(std::int64_t iterations) noexcept;
 };
 
-// The loop of the fastest available instruction set (vpdpbusd, or vpmaddwd + vpaddd on 16-bit
-// values without VNNI).
-PeakLoop int8_peak_loop();
+// The loop of an available instruction set: tdpbusd, vpdpbusd, or vpmaddwd + vpaddd on 16-bit
+// values without VNNI.
+PeakLoop int8_peak_loop(Isa isa);
 
 // Runs `iterations` times kCyclesPerChain register additions, each waiting for the one before: one
 // cycle each on every x86-64 CPU.
@@ -31,6 +33,9 @@ namespace avx2 {
 extern const PeakLoop kPeakLoop;
 }
 namespace avx512_vnni {
+extern const PeakLoop kPeakLoop;
+}
+namespace amx {
 extern const PeakLoop kPeakLoop;
 }
 

@@ -79,7 +79,7 @@ Table isa_table(Isa taken) {
   Table table{
       .title = "Instruction sets", .header = {"name", "available", "taken"}, .text_columns = 3};
   const std::vector<Isa> available = available_isas();
-  for (const Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512Vnni}) {
+  for (const Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512Vnni, Isa::kAmx}) {
     const bool has = std::find(available.begin(), available.end(), isa) != available.end();
     table.rows.push_back({std::string(name(isa)), has ? "yes" : "no", isa == taken ? "yes" : ""});
   }

@@ -12,7 +12,7 @@
 namespace qe {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512Vnni};
+constexpr Isa kAll[] = {Isa::kReference, Isa::kAvx2, Isa::kAvx512Vnni, Isa::kAmx};
 
 }  // namespace
 
@@ -35,7 +35,7 @@ Isa default_isa() {
   if (!wanted) {
     throw UsageError({.problem = "unknown instruction set",
                       .name = "QE_ISA",
-                      .expected = "reference, avx2 or avx512_vnni",
+                      .expected = "reference, avx2, avx512_vnni or amx",
                       .actual = cap});
   }
   return std::min(*wanted, best);

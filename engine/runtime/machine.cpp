@@ -30,24 +30,24 @@ void keep(std::uint64_t value) { asm volatile("" : : "r"(value)); }
 
 }  // namespace
 
-PeakSample measure_int8_peak(double seconds) {
+PeakSample measure_int8_peak(Isa isa, double seconds) {
   // Blocks of some tens of microseconds: long against the clock's resolution, short against the
   // interruptions of a shared machine, which the median then drops.
-  constexpr std::int64_t kMacsPerBlock = 4'000'000;
+  constexpr std::int64_t kIterationsPerBlock = 2500;
   constexpr std::int64_t kChainsPerBlock = 500;
-  const kernels::PeakLoop loop = kernels::int8_peak_loop();
-  const std::int64_t iterations = kMacsPerBlock / loop.macs;
+  const kernels::PeakLoop loop = kernels::int8_peak_loop(isa);
+  keep(static_cast<std::uint64_t>(loop.run(kIterationsPerBlock)));  // the clock settles
   std::vector<double> gmacs;
   std::vector<double> ghz;
   const Clock::time_point start = Clock::now();
   do {
     const Clock::time_point multiply_start = Clock::now();
-    keep(static_cast<std::uint64_t>(loop.run(iterations)));
+    keep(static_cast<std::uint64_t>(loop.run(kIterationsPerBlock)));
     const double multiply = seconds_since(multiply_start);
     const Clock::time_point chain_start = Clock::now();
     keep(kernels::run_cycle_chain(kChainsPerBlock));
     const double chain = seconds_since(chain_start);
-    gmacs.push_back(static_cast<double>(iterations * loop.macs) / multiply * 1e-9);
+    gmacs.push_back(static_cast<double>(kIterationsPerBlock * loop.macs) / multiply * 1e-9);
     ghz.push_back(static_cast<double>(kChainsPerBlock * kernels::kCyclesPerChain) / chain * 1e-9);
   } while (seconds_since(start) < seconds);
   PeakSample sample;

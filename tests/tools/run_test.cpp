@@ -148,7 +148,7 @@ TEST_CASE("integer models give the same bits on any instruction set, thread coun
     const std::string run = "qe-run '" + quantized_model(scheme).string() + "' --format jsonl ";
     const Outcome expected = shell(run + "--isa reference --threads 1 --batch 1", texts);
     REQUIRE(expected.code == 0);
-    for (const std::string isa : {"reference", "avx2", "avx512_vnni"}) {
+    for (const std::string isa : {"reference", "avx2", "avx512_vnni", "amx"}) {
       CHECK(shell(run + "--threads 2 --batch 4 --isa " + isa, texts).out == expected.out);
       CHECK(shell("QE_ISA=" + isa + " " + run + "--threads 3 --batch 3", texts).out ==
             expected.out);

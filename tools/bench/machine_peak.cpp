@@ -12,8 +12,8 @@ namespace qe::tools {
 namespace {
 
 // Multiply-adds a cycle that cores are built for: a power of two, e.g. 64 a full-width vpdpbusd and
-// one or two of them starting each cycle.
-constexpr double kMostMacsPerCycle = 512.0;
+// one or two of them starting each cycle, or 16384 a tdpbusd and one each 16 cycles.
+constexpr double kMostMacsPerCycle = 2048.0;
 constexpr double kLeastShare = 0.95;
 
 double nominal_macs_per_cycle(double measured) {
@@ -24,7 +24,7 @@ double nominal_macs_per_cycle(double measured) {
 
 }  // namespace
 
-PeakSample measure_machine_peak(int threads, double seconds) {
+PeakSample measure_machine_peak(Isa isa, int threads, double seconds) {
   const std::vector<int> cpus = usable_cpus();
   std::vector<PeakSample> samples(static_cast<std::size_t>(threads));
   std::barrier start(threads);
@@ -34,7 +34,7 @@ PeakSample measure_machine_peak(int threads, double seconds) {
       workers.emplace_back([&, i] {
         if (i < cpus.size()) pin_to_cpu(cpus[i]);
         start.arrive_and_wait();
-        samples[i] = measure_int8_peak(seconds);
+        samples[i] = measure_int8_peak(isa, seconds);
       });
     }
   }

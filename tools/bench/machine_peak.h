@@ -12,7 +12,7 @@ namespace qe::tools {
 // Runs measure_int8_peak on `threads` threads at the same time, thread i bound to the i-th CPU this
 // process may use. gmacs is the sum over the threads; ghz and macs_per_cycle are per core,
 // averaged.
-PeakSample measure_machine_peak(int threads, double seconds);
+PeakSample measure_machine_peak(Isa isa, int threads, double seconds);
 
 struct PeakSummary {
   double gmacs = 0.0;           // median of the samples

@@ -123,7 +123,7 @@ std::optional<StudyCase> run_case(const Study& study, const CaseInputs& inputs,
       if (interrupted()) return std::nullopt;
       const bool in_order = first_side_first(pair);
       measure(in_order ? reference : other, in_order ? reference_ms : other_ms, pair);
-      peaks.push_back(measure_machine_peak(inputs.threads, kPeakSeconds));
+      peaks.push_back(measure_machine_peak(first.plan->isa(), inputs.threads, kPeakSeconds));
       measure(in_order ? other : reference, in_order ? other_ms : reference_ms, pair);
     }
     Series series = make_series(contestant, std::move(other.blocks));

@@ -48,7 +48,7 @@ void add_seed(CLI::App& app, SharedFlags& flags) {
 
 void add_engine(CLI::App& app, SharedFlags& flags) {
   app.add_option("--isa", flags.isa_name,
-                 "Fastest instruction set to use: reference, avx2 or avx512_vnni (default: "
+                 "Fastest instruction set to use: reference, avx2, avx512_vnni or amx (default: "
                  "QE_ISA, else what the CPU has)")
       ->type_name("NAME");
   app.add_flag("--no-mmap", flags.no_mmap,
@@ -101,7 +101,7 @@ Isa capped_isa(const std::string& text, const std::string& flag) {
   if (!wanted) {
     throw UsageError({.problem = "unknown instruction set",
                       .name = flag,
-                      .expected = "reference, avx2 or avx512_vnni",
+                      .expected = "reference, avx2, avx512_vnni or amx",
                       .actual = quote(text)});
   }
   return std::min(*wanted, available_isas().back());

@@ -9,9 +9,9 @@
 
 namespace qe {
 
-enum class Isa : std::uint8_t { kReference, kAvx2, kAvx512Vnni };
+enum class Isa : std::uint8_t { kReference, kAvx2, kAvx512Vnni, kAmx };
 
-std::string_view name(Isa isa);  // "reference", "avx2", "avx512_vnni"
+std::string_view name(Isa isa);  // "reference", "avx2", "avx512_vnni", "amx"
 std::optional<Isa> parse_isa(std::string_view text);
 
 // Those this CPU and operating system can run, slowest first; kReference is always there.

@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include <qe/isa.h>
+
 namespace qe {
 
 // The CPUs that the calling thread may run on, ascending; empty if the system does not say.
@@ -22,9 +24,10 @@ struct PeakSample {
   double macs_per_cycle = 0;  // gmacs / ghz
 };
 
-// Measures for about `seconds` (at least a few tenths of a millisecond), alternating short blocks
-// of multiplications and of the chain; the figures are medians over the blocks.
-PeakSample measure_int8_peak(double seconds);
+// Measures the multiplication of an available instruction set for about `seconds` (at least a few
+// tenths of a millisecond), alternating short blocks of multiplications and of the chain; the
+// figures are medians over the blocks.
+PeakSample measure_int8_peak(Isa isa, double seconds);
 
 // 10^9 bytes a second at which this thread reads `memory` (once or more, in ascending order, for
 // at least `seconds`). Memory larger than the caches gives the rate of the main memory. Bytes

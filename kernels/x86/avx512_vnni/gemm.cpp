@@ -6,10 +6,10 @@
 #include <array>
 #include <utility>
 
-#include "kernels/cache.h"
 #include "kernels/isa_tables.h"
 #include "kernels/x86/avx512_vnni/gemm_epilogue.h"
 #include "kernels/x86/avx512_vnni/gemm_tile.h"
+#include "kernels/x86/row_blocks.h"
 
 namespace qe::kernels::avx512_vnni {
 namespace {
@@ -61,22 +61,6 @@ const Tiles& tiles_for(const GemmArgs& args) {
   return kTiles<Epilogue::kAny>;
 }
 
-// Rows whose part of A stays in the second-level cache beside the present and the next panel. Rows
-// of a convolution share most of their bytes with their neighbours.
-int rows_per_block(const GemmArgs& args) {
-  constexpr std::ptrdiff_t kOwnTaps = 4;  // at a stride of two, one at a stride of one
-  constexpr int kFewest = 48;
-  const auto cache = static_cast<std::ptrdiff_t>(l2_cache_bytes() / 4 * 3);
-  const std::ptrdiff_t taps = tap_count(args);
-  const std::ptrdiff_t piece = round_up(args.k, kDepthGroup);
-  const std::ptrdiff_t offsets = args.taps ? taps * std::ptrdiff_t{sizeof(std::int32_t)} : 0;
-  const std::ptrdiff_t row_bytes = piece * (taps < kOwnTaps ? taps : kOwnTaps) + offsets + 1;
-  const std::ptrdiff_t rows = (cache - 2 * kPanelWidth * taps * piece) / row_bytes;
-  const int most = rows < kFewest ? kFewest : rows < args.m ? static_cast<int>(rows) : args.m;
-  const int blocks = (args.m + most - 1) / most;
-  return (args.m + blocks - 1) / blocks;
-}
-
 void multiply_rows(const GemmArgs& args, int first_row, int rows) {
   const Tiles& functions = tiles_for(args);
   const int steps = round_up(args.k, kDepthGroup) / kDepthGroup;
@@ -99,7 +83,7 @@ void multiply_rows(const GemmArgs& args, int first_row, int rows) {
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
     const int height = rows / tiles;
     const int higher = rows % tiles;
-    const Tile first{args, b, first_row, column, steps, prefetch, stride};
+    const Tile first{{args, first_row, column}, b, steps, prefetch, stride};
     if (higher > 0) {
       functions[vectors - 1][height](first, higher);
     }

@@ -1,7 +1,8 @@
 // What becomes of a tile's sums. The two that matter stay in registers: bytes of static models
 // (residual of bytes and table included) and floats without an activation. Everything else passes
 // through an L1 tile, so that its long code exists once and not for every shape. Only the last
-// vector of a ragged matrix is masked. Included only by gemm.cpp of this folder.
+// vector of a ragged matrix is masked. Included only by the products of this folder and of those
+// above it, whose sums meet the same end.
 #pragma once
 
 #include <immintrin.h>
@@ -11,10 +12,30 @@
 #include "kernels/x86/apply_activation.h"
 #include "kernels/x86/avx512_vnni/bytes.h"
 #include "kernels/x86/avx512_vnni/f32x16.h"
-#include "kernels/x86/avx512_vnni/gemm_tile.h"
+#include "kernels/x86/tap_rows.h"
 
 namespace qe::kernels {
 namespace {
+
+inline constexpr int kVectors = kPanelWidth / kColumnGroup;  // of a whole panel
+
+// A piece of the result: rows from `row` on, columns of one panel from `column` on.
+struct OutputTile {
+  const GemmArgs& args;
+  int row, column;
+};
+
+// Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
+template <int kRows, int kWidth>
+using Block = __m512i[kRows][kWidth];
+template <int kRows, int kWidth>
+using FloatBlock = __m512[kRows][kWidth];
+
+// Columns of vector v that exist. Only rests are masked: AMD stores masked vectors slowly.
+inline int columns_of(const OutputTile& tile, int v) {
+  const int left = tile.args.n - tile.column - v * kColumnGroup;
+  return left < kColumnGroup ? left : kColumnGroup;
+}
 
 // What the rows bring to the result beside the columns' scale and bias.
 enum class RowTerms : std::uint8_t { kNone, kScale, kScaleAndFloor };
@@ -47,7 +68,7 @@ template <RowTerms kTerms>
 }
 
 template <RowTerms kTerms, int kRows, int kWidth>
-[[gnu::always_inline]] inline void scale(const Tile& tile, const Block<kRows, kWidth>& acc,
+[[gnu::always_inline]] inline void scale(const OutputTile& tile, const Block<kRows, kWidth>& acc,
                                          FloatBlock<kRows, kWidth>& y) {
 #pragma GCC unroll 4
   for (int v = 0; v < kWidth; ++v) {
@@ -70,7 +91,8 @@ inline void store_f32(float* out, const float* residual, __m512 y, int columns) 
 }
 
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_f32(const Tile& tile, const FloatBlock<kRows, kWidth>& y) {
+[[gnu::always_inline]] inline void store_f32(const OutputTile& tile,
+                                             const FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
   const int last = columns_of(tile, kWidth - 1);
 #pragma GCC unroll 12
@@ -136,7 +158,8 @@ template <int kRows, int kWidth>
 // The bytes of a tile: vector i of its rows laid end to end is lane i % 4 of bytes[i / 4]. `last`:
 // columns of the last vector of a row.
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes, int last) {
+[[gnu::always_inline]] inline void store_u8(const OutputTile& tile, const __m512i* bytes,
+                                            int last) {
   const GemmArgs& args = tile.args;
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
@@ -161,7 +184,7 @@ template <int kRows, int kWidth>
 
 // Decides once for the whole tile.
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void store_u8(const Tile& tile, const __m512i* bytes) {
+[[gnu::always_inline]] inline void store_u8(const OutputTile& tile, const __m512i* bytes) {
   const int last = columns_of(tile, kWidth - 1);
   if (last == kColumnGroup) {
     store_u8<kRows, kWidth>(tile, bytes, kColumnGroup);
@@ -173,7 +196,8 @@ template <int kRows, int kWidth>
 }
 
 template <int kRows, int kWidth>
-[[gnu::always_inline]] inline void finish_bytes(const Tile& tile, FloatBlock<kRows, kWidth>& y) {
+[[gnu::always_inline]] inline void finish_bytes(const OutputTile& tile,
+                                                FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
   if (args.residual_u8) {
     const __m512 residual_scale = _mm512_set1_ps(args.residual_scale);
@@ -210,7 +234,7 @@ template <int kRows, int kWidth>
 }
 
 // One row of a tile of floats, already activated, to where it belongs.
-inline void store_row(const Tile& tile, int row, int width, const float* y) {
+inline void store_row(const OutputTile& tile, int row, int width, const float* y) {
   const GemmArgs& args = tile.args;
   if (args.out_f32) {
     const float* residual =
@@ -250,7 +274,7 @@ inline void store_row(const Tile& tile, int row, int width, const float* y) {
 inline constexpr int kTileSums = 24 * kColumnGroup;
 
 // Every epilogue, from sums in memory. Never inlined: one copy serves all tile shapes.
-[[gnu::noinline]] inline void finish_in_memory(const Tile& tile, int rows, int width,
+[[gnu::noinline]] inline void finish_in_memory(const OutputTile& tile, int rows, int width,
                                                const std::int32_t* sums) {
   alignas(64) float y[kTileSums];
   for (int v = 0; v < width; ++v) {
@@ -312,7 +336,7 @@ inline Epilogue epilogue_of(const GemmArgs& args) {
 }
 
 template <Epilogue kEpilogue, int kRows, int kWidth>
-[[gnu::always_inline]] inline void finish(const Tile& tile, const Block<kRows, kWidth>& acc) {
+[[gnu::always_inline]] inline void finish(const OutputTile& tile, const Block<kRows, kWidth>& acc) {
   if constexpr (kEpilogue == Epilogue::kAny) {
     alignas(64) std::int32_t sums[kTileSums];
 #pragma GCC unroll 24

@@ -1,6 +1,6 @@
 // One tile of the u8 x s8 product: its place, and the sums of its rows and columns in registers,
 // from the column offset through every tap and step of the depth. Included only by gemm.cpp of this
-// folder and what it includes.
+// folder.
 #pragma once
 
 #include <immintrin.h>
@@ -9,31 +9,23 @@
 #include <cstring>
 
 #include "kernels/kernel_table.h"
+#include "kernels/x86/avx512_vnni/gemm_epilogue.h"
 #include "kernels/x86/tap_rows.h"
 
 namespace qe::kernels {
 namespace {
 
-inline constexpr int kVectors = kPanelWidth / kColumnGroup;  // of a whole panel
 // The tallest tile of a panel of so many vectors: what 24 accumulators allow.
 inline constexpr int kTallest[kVectors + 1] = {0, 12, 12, 8, 6};
 inline constexpr int kLineBytes = 64;
 
-// Rows from `row` on, one panel from `column`.
-struct Tile {
-  const GemmArgs& args;
+// Where a tile's operands and results lie.
+struct Tile : OutputTile {
   const std::int8_t* b;
-  int row, column;
   int steps;                       // depth of each tap in groups of four
   const std::int8_t* prefetch;     // moves on with each tile
   std::ptrdiff_t prefetch_stride;  // bytes a depth step; one line at its start, one halfway
 };
-
-// Registers of one tile. Plain arrays: std::array drops the alignment of a vector type.
-template <int kRows, int kWidth>
-using Block = __m512i[kRows][kWidth];
-template <int kRows, int kWidth>
-using FloatBlock = __m512[kRows][kWidth];
 
 template <int kRows, int kWidth>
 [[gnu::always_inline]] inline void accumulate(Tile& tile, Block<kRows, kWidth>& acc) {
@@ -82,12 +74,6 @@ template <int kRows, int kWidth>
     }
   }
   tile.prefetch = prefetch;
-}
-
-// Columns of vector v that exist. Only rests are masked: AMD stores masked vectors slowly.
-inline int columns_of(const Tile& tile, int v) {
-  const int left = tile.args.n - tile.column - v * kColumnGroup;
-  return left < kColumnGroup ? left : kColumnGroup;
 }
 
 }  // namespace

@@ -1,0 +1,119 @@
+// The tile registers of AMX as the product uses them, and the micro-kernel in them: up to two tiles
+// of rows by two tiles of sixteen columns. Included only by files of this folder.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/kernel_table.h"
+
+namespace qe::kernels {
+namespace {
+
+inline constexpr int kTileRows = 16;     // of a tile, at most
+inline constexpr int kTileDepth = 64;    // bytes of a row of a tile
+inline constexpr int kTileColumns = 16;  // sums of a row of a tile
+inline constexpr int kSumStride = kPanelWidth * static_cast<int>(sizeof(std::int32_t));
+
+// Registers 0-3 hold sums, 4 and 5 rows of A, 6 and 7 columns of B. Configured for the lifetime of
+// the object; sets every tile to zero.
+class TileConfig {
+ public:
+  // `rows` of A in a tile, `depth` bytes each: a multiple of 4.
+  TileConfig(int rows, int depth) {
+    for (int i = 0; i < 8; ++i) {
+      const bool of_b = i >= 6;
+      const bool of_a = i == 4 || i == 5;
+      data_.rows[i] = static_cast<std::uint8_t>(of_b ? depth / kDepthGroup : rows);
+      data_.row_bytes[i] = static_cast<std::uint16_t>(of_a ? depth : kTileDepth);
+    }
+    _tile_loadconfig(&data_);
+  }
+  ~TileConfig() { _tile_release(); }
+  TileConfig(const TileConfig&) = delete;
+  TileConfig& operator=(const TileConfig&) = delete;
+
+ private:
+  struct alignas(64) Data {  // the memory operand of ldtilecfg
+    std::uint8_t palette = 1;
+    std::uint8_t start_row = 0;
+    std::uint8_t reserved[14] = {};
+    std::uint16_t row_bytes[16] = {};
+    std::uint8_t rows[16] = {};
+  };
+  Data data_;
+};
+
+// One step of the depth: where its rows and columns lie.
+struct StepOperands {
+  const std::uint8_t* a;
+  std::ptrdiff_t lda;
+  std::ptrdiff_t second;  // from the first tile of rows to the second, in bytes
+  const std::int8_t* b;
+  std::ptrdiff_t ldb;  // bytes of four depths of the panel
+};
+
+// Weights pass by once a block of rows: loads that leave them out of the nearest cache keep the
+// rows in it.
+template <int kRowTiles, int kColumnTiles>
+[[gnu::always_inline]] inline void multiply_step(const StepOperands& at) {
+  _tile_stream_loadd(6, at.b, at.ldb);
+  _tile_loadd(4, at.a, at.lda);
+  _tile_dpbusd(0, 4, 6);
+  if constexpr (kColumnTiles == 2) {
+    _tile_stream_loadd(7, at.b + kTileDepth, at.ldb);
+    _tile_dpbusd(1, 4, 7);
+  }
+  if constexpr (kRowTiles == 2) {
+    _tile_loadd(5, at.a + at.second, at.lda);
+    _tile_dpbusd(2, 5, 6);
+    if constexpr (kColumnTiles == 2) {
+      _tile_dpbusd(3, 5, 7);
+    }
+  }
+}
+
+// Sums of a block, kSumStride bytes from row to row; `second`: bytes to the second tile of rows.
+// With a stride of 0 every row begins with the same numbers: the column offsets.
+template <int kRowTiles, int kColumnTiles>
+[[gnu::always_inline]] inline void load_sums(const std::int32_t* sums, std::ptrdiff_t stride,
+                                             std::ptrdiff_t second) {
+  const auto* first = reinterpret_cast<const std::byte*>(sums);
+  _tile_loadd(0, first, stride);
+  if constexpr (kColumnTiles == 2) {
+    _tile_loadd(1, first + kTileDepth, stride);
+  }
+  if constexpr (kRowTiles == 2) {
+    _tile_loadd(2, first + second, stride);
+    if constexpr (kColumnTiles == 2) {
+      _tile_loadd(3, first + second + kTileDepth, stride);
+    }
+  }
+}
+
+inline void clear_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+template <int kRowTiles, int kColumnTiles>
+[[gnu::always_inline]] inline void store_sums(std::int32_t* sums, std::ptrdiff_t second) {
+  auto* first = reinterpret_cast<std::byte*>(sums);
+  _tile_stored(0, first, kSumStride);
+  if constexpr (kColumnTiles == 2) {
+    _tile_stored(1, first + kTileDepth, kSumStride);
+  }
+  if constexpr (kRowTiles == 2) {
+    _tile_stored(2, first + second, kSumStride);
+    if constexpr (kColumnTiles == 2) {
+      _tile_stored(3, first + second + kTileDepth, kSumStride);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qe::kernels
