@@ -7,6 +7,7 @@
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/plan_impl.h"
 #include "engine/runtime/thread_pool.h"
+#include "kernels/cache.h"
 
 #include <qe/error.h>
 
@@ -71,13 +72,24 @@ bool float_product(const Graph& graph, const Node& node) {
   return product && graph.value(node.inputs[0]).dtype != DType::kU8;
 }
 
+// So many images that their maps fit the second-level caches of the threads: more would meet every
+// layer in memory, fewer would read the weights more often.
+int images_at_once(const Graph& graph, CompileOptions options) {
+  const int capacity = options.max_sequences;
+  options.max_sequences = 1;
+  const std::size_t image = std::max<std::size_t>(plan_memory(graph, options).arena_bytes, 1);
+  const std::size_t cache = kernels::l2_cache_bytes() * static_cast<std::size_t>(options.threads);
+  return static_cast<int>(
+      std::min((cache + image - 1) / image, static_cast<std::size_t>(capacity)));
+}
+
 bool is_convolution(const Node& node) { return std::holds_alternative<ConvOp>(node.op); }
 
 }  // namespace
 
 std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& given,
                                          std::span<const Pass> passes) {
-  const CompileOptions options = capacity(model, given);
+  CompileOptions options = capacity(model, given);
   auto impl = std::make_unique<Plan::Impl>();
   impl->options = options;
   impl->label_count = static_cast<int>(model.labels.size());
@@ -93,8 +105,14 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
   Graph& graph = model.graph;
   verify(graph);
   impl->passes = run_passes(graph, passes, false);
+  const auto is_float = [&](const Node& node) { return float_product(graph, node); };
+  impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);
+  if (model.image && impl->integer) {
+    options.max_sequences = images_at_once(graph, options);
+    options = capacity(model, options);
+  }
+  impl->images_at_once = options.max_sequences;
   MemoryPlan memory = plan_memory(graph, options);
-
   ThreadPool pool(options.threads, false);
   cpu::LoweringContext context{.graph = graph,
                                .options = options,
@@ -105,8 +123,6 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
                                .scale_buffer = [&](ValueId id) { return memory.scales.at(id); },
                                .floor_buffer = [&](ValueId id) { return memory.floors.at(id); },
                                .max_sequence = std::min(options.max_tokens, model.max_positions)};
-  const auto is_float = [&](const Node& node) { return float_product(graph, node); };
-  impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);
   // Integer convolutions beside float ones keep the session's own threads.
   const auto convolutions = std::count_if(graph.nodes.begin(), graph.nodes.end(), is_convolution);
   impl->library_team = convolutions > 0 &&
@@ -147,6 +163,7 @@ Plan::~Plan() = default;
 
 int Plan::max_tokens() const { return impl_->options.max_tokens; }
 int Plan::max_sequences() const { return impl_->options.max_sequences; }
+int Plan::images_at_once() const { return impl_->images_at_once; }
 int Plan::label_count() const { return impl_->label_count; }
 std::size_t Plan::image_bytes() const { return impl_->image_bytes; }
 Isa Plan::isa() const { return impl_->options.isa; }

@@ -31,6 +31,7 @@ struct Plan::Impl {
   int max_positions = 0;
   std::size_t image_bytes = 0;  // 0: a text model
   bool integer = false;
+  int images_at_once = 0;  // what the arena holds
   // Float convolutions run on the float library's own threads; the session then has but one.
   bool library_team = false;
 

@@ -56,10 +56,14 @@ struct Session::Impl {
 
   void validate(const TextBatch& batch) const;
   std::vector<std::int32_t> image_starts() const;
-  std::span<const float> run(const RunInputs& inputs);
+  void run(const RunInputs& inputs, std::span<float> out);
   void run_groups(const RunInputs& inputs, int thread, int threads);
   void run_block(const StepGroup& group, StepContext& context);
   void observe(std::size_t step, const StepContext& context);
+  std::span<float> logits_of(int sequences) {
+    return std::span(logits).first(static_cast<std::size_t>(sequences) *
+                                   static_cast<std::size_t>(plan->label_count()));
+  }
 
   std::shared_ptr<const Plan> plan;
   const Plan::Impl& program;
@@ -78,7 +82,7 @@ struct Session::Impl {
 std::vector<std::int32_t> Session::Impl::image_starts() const {
   std::vector<std::int32_t> starts;
   if (program.image_bytes == 0) return starts;
-  for (int i = 0; i <= plan->max_sequences(); ++i) starts.push_back(i * program.max_positions);
+  for (int i = 0; i <= program.images_at_once; ++i) starts.push_back(i * program.max_positions);
   return starts;
 }
 
@@ -188,7 +192,9 @@ std::span<const float> Session::run(const TextBatch& batch) {
       .offsets = batch.offsets.data(),
       .tokens = static_cast<int>(batch.token_ids.size()),
       .sequences = sequences};
-  return self.run(inputs);
+  const std::span<float> logits = self.logits_of(sequences);
+  self.run(inputs, logits);
+  return logits;
 }
 
 std::span<const float> Session::run(const ImageBatch& batch) {
@@ -204,13 +210,24 @@ std::span<const float> Session::run(const ImageBatch& batch) {
                                   std::to_string(one) + " bytes",
                       .actual = std::to_string(batch.pixels.size()) + " bytes"});
   }
-  return self.run({.offsets = self.image_offsets.data(),
-                   .pixels = batch.pixels.data(),
-                   .tokens = static_cast<int>(images) * self.program.max_positions,
-                   .sequences = static_cast<int>(images)});
+  const int count = static_cast<int>(images);
+  const std::span<float> logits = self.logits_of(count);
+  const int labels = self.plan->label_count();
+  const int groups = (count + self.program.images_at_once - 1) / self.program.images_at_once;
+  for (int group = 0; group < groups; ++group) {
+    const Part part = split(count, groups, group, 1);
+    const int size = part.end - part.begin;
+    self.run(
+        {.offsets = self.image_offsets.data(),
+         .pixels = batch.pixels.data() + static_cast<std::size_t>(part.begin) * one,
+         .tokens = size * self.program.max_positions,
+         .sequences = size},
+        logits.subspan(static_cast<std::size_t>(part.begin) * static_cast<std::size_t>(labels)));
+  }
+  return logits;
 }
 
-std::span<const float> Session::Impl::run(const RunInputs& inputs) {
+void Session::Impl::run(const RunInputs& inputs, std::span<float> out) {
   if (observer) {
     run_groups(inputs, 0, 1);
   } else {
@@ -220,10 +237,8 @@ std::span<const float> Session::Impl::run(const RunInputs& inputs) {
   for (int s = 0; s < inputs.sequences; ++s) {
     const auto* const row = reinterpret_cast<const float*>(arena.data() + program.logits.offset +
                                                            s * program.logits.row_bytes);
-    std::copy(row, row + labels, logits.begin() + static_cast<std::ptrdiff_t>(s) * labels);
+    std::copy(row, row + labels, out.begin() + static_cast<std::ptrdiff_t>(s) * labels);
   }
-  return {logits.data(),
-          static_cast<std::size_t>(inputs.sequences) * static_cast<std::size_t>(labels)};
 }
 
 void Session::set_observer(Observer observer) {

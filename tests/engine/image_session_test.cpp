@@ -120,6 +120,26 @@ TEST_CASE("integer image networks are bit-equal everywhere and close to float") 
   }
 }
 
+TEST_CASE("more images than the caches hold run group after group, as if alone") {
+  if (qe::test::skip_float("calibration")) return;
+  constexpr int kMany = 67;
+  constexpr int kSize = 65;
+  const qe::Checkpoint integers =
+      quantized(random_image_model("resnet8_cifar", kSize, kClasses, 11), kSize);
+  const auto plan = qe::Plan::compile(qe::build_model(integers), {.max_sequences = kMany});
+  REQUIRE(plan->images_at_once() < kMany);
+  const std::vector<std::uint8_t> pixels = random_pixels(kMany, kSize, 79);
+  const std::vector<float> together = run(plan, 2, pixels);
+  REQUIRE(together.size() == static_cast<std::size_t>(kMany * kClasses));
+  const std::size_t one = pixels.size() / kMany;
+  for (const int i : {0, plan->images_at_once(), kMany / 2, kMany - 1}) {
+    const auto alone =
+        run(plan, 1, std::span(pixels).subspan(static_cast<std::size_t>(i) * one, one));
+    CHECK(
+        same_bits(alone, {together.begin() + i * kClasses, together.begin() + (i + 1) * kClasses}));
+  }
+}
+
 TEST_CASE("float image networks do not depend on threads or batch beyond rounding") {
   if (qe::test::skip_float("float network")) return;
   const qe::Checkpoint checkpoint = random_image_model("resnet18", 45, kClasses, 3);

@@ -17,9 +17,9 @@ std::string quant_cell(const std::optional<QuantParams>& quant) {
 }
 
 std::string capacity_text(const Plan& plan) {
-  const std::string samples = std::to_string(plan.max_sequences());
-  if (plan.image_bytes() > 0) return samples + " images";
-  return std::to_string(plan.max_tokens()) + " tokens in " + samples + " texts";
+  if (plan.image_bytes() > 0) return std::to_string(plan.images_at_once()) + " images at once";
+  return std::to_string(plan.max_tokens()) + " tokens in " + std::to_string(plan.max_sequences()) +
+         " texts";
 }
 
 std::string size_text(int width, int height) {

@@ -1,6 +1,6 @@
 // Plan: an immutable compiled program: steps, packed weights, and one arena laid out in advance.
-// Built for a capacity of tokens and sequences, or of images; runs take the actual counts. Shareable between
-// threads and sessions.
+// Built for a capacity of tokens and sequences, or of images; runs take the actual counts.
+// Shareable between threads and sessions.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,10 @@
 namespace qe {
 
 struct CompileOptions {
-  int max_tokens = 512;    // capacity of one run, all sequences together; images: set by their number
+  int max_tokens = 512;  // capacity of one run, all sequences together; images: set by their number
   int max_sequences = 32;  // capacity of one run, in texts or images
-  // Threads used to convert and pack weights. Float convolutions run on as many in sessions that have
-  // them, else on one.
+  // Threads used to convert and pack weights. Float convolutions run on as many in sessions that
+  // have them, else on one.
   int threads = 1;
   Isa isa = default_isa();
   // Gives back the file pages of each weight once it is packed; compiling the same model again
@@ -65,6 +65,8 @@ class Plan {
 
   int max_tokens() const;
   int max_sequences() const;
+  // Images of a run that are worked on together, group after group: as many as the caches hold.
+  int images_at_once() const;
   int label_count() const;
   std::size_t image_bytes() const;  // of one image's pixels; 0 for texts
   Isa isa() const;
