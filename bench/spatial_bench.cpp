@@ -127,7 +127,7 @@ void bench_depthwise(State& state, const KernelTable& table, const Layer& layer)
 // One image, its output, and what else the pointwise kernels read.
 struct Pointwise {
   int pixels, channels;
-  Buffer<std::uint8_t> x, other, out, table;
+  Buffer<std::uint8_t> x, other, out;
   Buffer<float> gate;
   Buffer<std::uint32_t> sum;
 
@@ -137,7 +137,6 @@ struct Pointwise {
         x(make_buffer<std::uint8_t>(bytes())),
         other(make_buffer<std::uint8_t>(bytes())),
         out(make_buffer<std::uint8_t>(bytes())),
-        table(make_buffer<std::uint8_t>(256)),
         gate(make_buffer<float>(channels)),
         sum(make_buffer<std::uint32_t>(channels)) {}
   std::size_t bytes() const { return static_cast<std::size_t>(pixels) * channels; }
@@ -219,8 +218,7 @@ void bench_rescale(State& state, const KernelTable& table, const Pointwise& imag
   });
 }
 
-void bench_add_bytes(State& state, const KernelTable& table, const Pointwise& image,
-                     bool with_table) {
+void bench_add_bytes(State& state, const KernelTable& table, const Pointwise& image) {
   measure_bytes(state, image.bytes(), [&] {
     table.add_bytes({.a = image.x.get(),
                      .a_pixel_stride = image.channels,
@@ -231,7 +229,6 @@ void bench_add_bytes(State& state, const KernelTable& table, const Pointwise& im
                      .a_scale = 0.5F,
                      .b_scale = 0.25F,
                      .bias = 3.0F,
-                     .table = with_table ? image.table.get() : nullptr,
                      .out = image.out.get(),
                      .out_pixel_stride = image.channels});
   });
@@ -274,12 +271,7 @@ void add_pointwise(const KernelTable& table) {
     add(table, "channel_sums" + name, with_image(bench_channel_sums));
     add(table, "scale_channels" + name, with_image(bench_scale_channels));
     add(table, "rescale" + name, with_image(bench_rescale));
-    for (const bool with_table : {false, true}) {
-      add(table, (with_table ? "add_bytes_table" : "add_bytes") + name,
-          [=](State& s, const KernelTable& t) {
-            bench_add_bytes(s, t, Pointwise(size.pixels, size.channels), with_table);
-          });
-    }
+    add(table, "add_bytes" + name, with_image(bench_add_bytes));
   }
   add(table, "channel_mean/1280",
       [](State& s, const KernelTable& t) { bench_channel_mean(s, t, Pointwise(1, 1280)); });

@@ -142,8 +142,8 @@ struct RescaleArgs {
   std::ptrdiff_t out_pixel_stride;
 };
 
-// Residual sum on bytes: out = to_u8(fma(float(a), a_scale, fma(float(b), b_scale, bias))), then
-// out = table[out] where table is set. May be in place.
+// Residual sum on bytes: out = to_u8(fma(float(a), a_scale, fma(float(b), b_scale, bias))). May be
+// in place.
 struct AddBytesArgs {
   const std::uint8_t* a;
   std::ptrdiff_t a_pixel_stride;
@@ -151,7 +151,6 @@ struct AddBytesArgs {
   std::ptrdiff_t b_pixel_stride;
   int pixels, channels;
   float a_scale, b_scale, bias;
-  const std::uint8_t* table;  // [256] or null
   std::uint8_t* out;
   std::ptrdiff_t out_pixel_stride;
 };

@@ -81,9 +81,8 @@ void add_bytes(const AddBytesArgs& args) noexcept {
   for_elements(args.pixels, args.channels, [&](std::ptrdiff_t pixel, int c) {
     const auto a = static_cast<float>(args.a[pixel * args.a_pixel_stride + c]);
     const auto b = static_cast<float>(args.b[pixel * args.b_pixel_stride + c]);
-    const std::uint8_t q =
+    args.out[pixel * args.out_pixel_stride + c] =
         round_to_u8(std::fma(a, args.a_scale, std::fma(b, args.b_scale, args.bias)));
-    args.out[pixel * args.out_pixel_stride + c] = args.table ? args.table[q] : q;
   });
 }
 

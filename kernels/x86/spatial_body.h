@@ -272,9 +272,11 @@ inline void rescale_body(const RescaleArgs& args) {
   });
 }
 
-// `finish` makes the stored bytes of the sums.
-template <class Finish>
-inline void add_bytes_body(const AddBytesArgs& args, Finish finish) {
+inline void add_bytes_body(const AddBytesArgs& args) {
+  if (!is_bounded(__builtin_fabsf(args.a_scale) + __builtin_fabsf(args.b_scale), args.bias)) {
+    reference::add_bytes(args);
+    return;
+  }
   const Broadcast a_scale(args.a_scale);
   const Broadcast b_scale(args.b_scale);
   const Broadcast bias(args.bias);
@@ -282,22 +284,11 @@ inline void add_bytes_body(const AddBytesArgs& args, Finish finish) {
     for_pixels<kPixelLanes>(args.pixels, [&](auto at) {
       const Widened a = widen(Bytes::gather<kPixelLanes>(at(args.a + c, args.a_pixel_stride)));
       const Widened b = widen(Bytes::gather<kPixelLanes>(at(args.b + c, args.b_pixel_stride)));
-      const Bytes sum = narrow([&](int q) {
+      narrow([&](int q) {
         return requantize_sum(a.quarter[q], a_scale.value, b.quarter[q], b_scale.value, bias.value);
-      });
-      finish(sum).template scatter<kPixelLanes>(at(args.out + c, args.out_pixel_stride));
+      }).template scatter<kPixelLanes>(at(args.out + c, args.out_pixel_stride));
     });
   });
-}
-
-inline void add_bytes_body(const AddBytesArgs& args) {
-  if (!is_bounded(__builtin_fabsf(args.a_scale) + __builtin_fabsf(args.b_scale), args.bias)) {
-    reference::add_bytes(args);
-  } else if (args.table) {
-    add_bytes_body(args, ByteTable(args.table));
-  } else {
-    add_bytes_body(args, [](Bytes sum) { return sum; });
-  }
 }
 
 }  // namespace

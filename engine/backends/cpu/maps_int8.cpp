@@ -172,7 +172,6 @@ class AddInt8Step : public Step {
                                .a_scale = a_scale,
                                .b_scale = b_scale,
                                .bias = bias,
-                               .table = nullptr,
                                .out = pixel<std::uint8_t>(y, context, image, begin),
                                .out_pixel_stride = y.pixel_bytes});
     });
