@@ -30,7 +30,7 @@ struct ActivationQuant {
 struct Checkpoint {
   Config config;
   std::optional<Config> preprocessor = {};  // preprocessor_config.json of an image model
-  std::string source = {};  // the directory or file, for messages
+  std::string source = {};                  // the directory or file, for messages
   // By the names in the files, e.g. "bert.encoder.layer.0.attention.self.query.weight". Scales and
   // zero points of a quantized directory are absorbed into `quant` and do not appear here.
   std::map<std::string, StoredTensor, std::less<>> tensors = {};

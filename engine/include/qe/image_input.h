@@ -30,8 +30,8 @@ struct ImageInput {
 
 // Reads timm's `pretrained_cfg` (nested or at the top level). model_args.img_size, where present,
 // is the size; so is `image_size` of a Hugging Face config.json, to which images are squashed.
-// Absent keys keep the defaults above, which are torchvision's for ImageNet. Throws LoadError naming
-// the key; UnsupportedError for other interpolations, crop modes and channel counts.
+// Absent keys keep the defaults above, which are torchvision's for ImageNet. Throws LoadError
+// naming the key; UnsupportedError for other interpolations, crop modes and channel counts.
 ImageInput parse_image_input(const Config& config);
 
 // Reads preprocessor_config.json of a Hugging Face ViT; absent keys take the defaults of

@@ -23,8 +23,8 @@ enum class WeightObserver : std::uint8_t { kAbsMax, kMse };
 enum class RangeObserver : std::uint8_t {
   kMinMax,
   kAverage,     // mean of the samples' smallest values to mean of their largest
-  kPercentile,  // the range that holds all but 1 in 20,000 values; of feature maps at most twice the
-                // mean of the images' extremes
+  kPercentile,  // the range that holds all but 1 in 20,000 values; of feature maps at most twice
+                // the mean of the images' extremes
   kMse,         // the clipping of least squared error
   kEntropy,     // the clipping of least Kullback-Leibler divergence (engine/quant/entropy_range.h)
 };

@@ -19,13 +19,13 @@ struct WriteOptions {
 };
 
 // Writes `quantized` as `output`: config.json and the tokenizer files of `source` (the directory or
-// bare state dict it was made from), model.safetensors, and qe_config.json with the recipe, xxh64 hashes of the input
-// files and the output scales of static models. Weights must be kI8 and symmetric; float tensors
-// are stored as F32. The directory appears complete or not at all; whatever fails leaves an
-// existing one as it was, and leftovers of killed runs beside it are removed. Throws UsageError if
-// `output` exists (without force), is not a model directory (with force), or contains `source`, and
-// for a checkpoint or recipe that cannot be represented; LoadError if `source` is quantized or
-// unreadable; IoError; ResourceError.
+// bare state dict it was made from), model.safetensors, and qe_config.json with the recipe, xxh64
+// hashes of the input files and the output scales of static models. Weights must be kI8 and
+// symmetric; float tensors are stored as F32. The directory appears complete or not at all;
+// whatever fails leaves an existing one as it was, and leftovers of killed runs beside it are
+// removed. Throws UsageError if `output` exists (without force), is not a model directory (with
+// force), or contains `source`, and for a checkpoint or recipe that cannot be represented;
+// LoadError if `source` is quantized or unreadable; IoError; ResourceError.
 void write_quantized(const Checkpoint& quantized, const std::filesystem::path& source,
                      const std::filesystem::path& output, const WriteOptions& options = {});
 
