@@ -1,9 +1,7 @@
-// What the two attention tests share: the shape of a head and the table that others must equal.
+// The shape of a head, for the two attention tests.
 #pragma once
 
 #include <cstddef>
-
-#include "kernels/kernel_table.h"
 
 namespace qe::test {
 
@@ -12,9 +10,5 @@ struct Head {
   int head_dim;
   std::ptrdiff_t ld;
 };
-
-inline const kernels::KernelTable& reference_table() {
-  return kernels::kernel_table(kernels::Isa::kReference);
-}
 
 }  // namespace qe::test

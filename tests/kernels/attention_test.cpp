@@ -127,12 +127,6 @@ int naive_context(const NaiveHead& head, const NaiveProbabilities& p, int dim) {
 constexpr Head kHeads[] = {{1, 64, 0},  {7, 32, 0},   {16, 64, 0},  {33, 20, 0},
                            {65, 64, 0}, {128, 64, 0}, {130, 32, 0}, {300, 64, 0}};
 
-std::vector<const KernelTable*> all_tables() {
-  std::vector<const KernelTable*> tables = tables_beside_reference();
-  tables.push_back(&reference_table());
-  return tables;
-}
-
 }  // namespace
 
 TEST_CASE("attention of a dynamic head: the naive integers, on every table") {

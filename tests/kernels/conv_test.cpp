@@ -7,14 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "kernels/reference/math.h"
-#include "tests/kernels/spatial_random.h"
+#include "tests/kernels/conv_shape.h"
+#include "tests/kernels/shape_random.h"
 
 namespace qe::test {
 namespace {
@@ -24,90 +22,10 @@ using namespace kernels;  // NOLINT(google-build-using-namespace)
 constexpr std::uint64_t kSeed = 20261120;
 constexpr std::size_t kCapacity = 1 << 21;
 
-int shape_count() {
-  const char* text = std::getenv("QE_TEST_SHAPES");
-  return text ? std::atoi(text) : 100'000;
-}
-
-// A convolution of NHWC bytes. With row_taps a whole row of the kernel is one tap, as in a first
-// layer of few channels: pixels are then packed tightly and nothing is padded on left and right.
-struct Shape {
-  int batch, height, width, channels, columns;
-  int kernel_height, kernel_width, stride, dilation;
-  int pad_top, pad_left, out_height, out_width;
-  bool row_taps;
-  int pixel_stride;
-  int first_row, rows;  // of batch * out_height * out_width
-  int first_panel, last_panel;
-
-  int taps() const { return row_taps ? kernel_height : kernel_height * kernel_width; }
-  int tap_bytes() const { return row_taps ? kernel_width * channels : channels; }
-  int tap_depth() const { return round_up(tap_bytes(), kDepthGroup); }
-  int depth() const { return taps() * tap_depth(); }
-  int image_stride() const { return height * width * pixel_stride; }
-};
-
-std::string describe(const Shape& s) {
-  const auto pair = [](int a, int b) { return std::to_string(a) + "x" + std::to_string(b); };
-  return "batch " + std::to_string(s.batch) + " in " + pair(s.height, s.width) + " channels " +
-         std::to_string(s.channels) + " columns " + std::to_string(s.columns) + " kernel " +
-         pair(s.kernel_height, s.kernel_width) + " stride " + std::to_string(s.stride) +
-         " dilation " + std::to_string(s.dilation) + " pad " + pair(s.pad_top, s.pad_left) +
-         " out " + pair(s.out_height, s.out_width) + " row taps " + std::to_string(s.row_taps) +
-         " rows " + std::to_string(s.first_row) + "+" + std::to_string(s.rows) + " panels " +
-         std::to_string(s.first_panel) + "-" + std::to_string(s.last_panel);
-}
-
-Shape random_shape(ShapeRandom& random) {
-  Shape s{};
-  s.row_taps = random.chance(8);
-  s.batch = random.chance(2) ? 1 : random.integer(1, 3);
-  s.channels = s.row_taps ? random.integer(1, 6) : random.channels();
-  s.columns = random.channels();
-  const bool pointwise = random.chance(4);
-  s.kernel_height = pointwise ? 1 : random.integer(1, 3);
-  s.kernel_width = pointwise ? 1 : random.integer(1, s.row_taps ? 7 : 3);
-  s.stride = random.integer(1, 3);
-  s.dilation = s.row_taps ? 1 : random.integer(1, 3);
-  s.pad_top = random.integer(0, 3);
-  s.pad_left = s.row_taps ? 0 : random.integer(0, 3);
-  s.height = random.integer(1, 7);
-  s.width = random.integer(s.row_taps ? s.kernel_width : 1, s.row_taps ? 12 : 7);
-  s.out_height = random.integer(1, 4);
-  s.out_width = s.row_taps ? (s.width - s.kernel_width) / s.stride + 1 : random.integer(1, 5);
-  s.pixel_stride =
-      s.row_taps ? s.channels : round_up(s.channels, kDepthGroup) + (random.chance(2) ? 0 : 12);
-  const int all_rows = s.batch * s.out_height * s.out_width;
-  s.first_row = random.chance(2) ? 0 : random.integer(0, all_rows - 1);
-  s.rows = random.chance(2) ? all_rows - s.first_row : random.integer(1, all_rows - s.first_row);
-  s.first_panel = random.chance(4) ? random.integer(0, panel_count(s.columns) - 1) : 0;
-  s.last_panel = panel_count(s.columns);
-  return s;
-}
-
-// What follows the sums.
-struct Epilogue {
-  bool u8, offset, bias, residual, in_place, table, row_terms;
-  Activation activation;
-};
-
-Epilogue random_epilogue(ShapeRandom& random) {
-  Epilogue e{};
-  e.u8 = !random.chance(5);
-  e.offset = random.chance(2);
-  e.bias = !random.chance(4);
-  e.activation = random.chance(5) ? Activation::kRelu : Activation::kNone;
-  e.residual = random.chance(3) && (!e.u8 || e.activation == Activation::kNone);
-  e.in_place = e.u8 && e.residual && random.chance(2);
-  e.table = e.u8 && random.chance(3);
-  e.row_terms = random.chance(8);
-  return e;
-}
-
 // One convolution with all its operands and its expected result.
 class Problem {
  public:
-  void make(ShapeRandom& random, const Shape& shape, const Epilogue& epilogue) {
+  void make(ShapeRandom& random, const ConvShape& shape, const ConvEpilogue& epilogue) {
     shape_ = shape;
     epilogue_ = epilogue;
     make_input(random);
@@ -129,7 +47,7 @@ class Problem {
 
  private:
   void make_input(ShapeRandom& random) {
-    const Shape& s = shape_;
+    const ConvShape& s = shape_;
     const int pixels = s.batch * s.height * s.width;
     // The last piece ends with the group of four that the contract lets a kernel read.
     const int last = s.row_taps ? s.channels + kDepthGroup : round_up(s.channels, kDepthGroup);
@@ -168,7 +86,7 @@ class Problem {
 
   // Weights as [columns][taps][bytes of a tap], packed by one of the instruction sets.
   void make_weights(ShapeRandom& random) {
-    const Shape& s = shape_;
+    const ConvShape& s = shape_;
     w_.resize(static_cast<std::size_t>(s.columns) * s.depth());
     random.fill(std::span(w_));
     for (std::size_t i = 0; i < w_.size(); ++i) {
@@ -210,7 +128,7 @@ class Problem {
   }
 
   std::int32_t sum(int row, int column) const {
-    const Shape& s = shape_;
+    const ConvShape& s = shape_;
     const int at = s.first_row + row;
     const int image = at / (s.out_height * s.out_width);
     const int y = at / s.out_width % s.out_height;
@@ -247,7 +165,7 @@ class Problem {
 
   // The memory of the result before and after: rows of bytes or floats, gaps included.
   void expect(ShapeRandom& random) {
-    const Shape& s = shape_;
+    const ConvShape& s = shape_;
     const int size = epilogue_.u8 ? 1 : sizeof(float);
     const int padded = round_up(s.columns, kColumnGroup);
     const int row_end = epilogue_.in_place ? padded : s.columns;
@@ -299,7 +217,7 @@ class Problem {
   }
 
   GemmArgs args(std::uint8_t* out) {
-    const Shape& s = shape_;
+    const ConvShape& s = shape_;
     GemmArgs args{};
     args.a = x_.data();
     args.taps = &taps_;
@@ -343,8 +261,8 @@ class Problem {
   static constexpr float kOutInvScale = 0.7F;
   static constexpr float kOutZeroPoint = 3.0F;
 
-  Shape shape_{};
-  Epilogue epilogue_{};
+  ConvShape shape_{};
+  ConvEpilogue epilogue_{};
   GuardedArena x_arena_{kCapacity}, padding_arena_{4096}, packed_arena_{kCapacity},
       table_arena_{4096}, out_arena_{kCapacity};
   std::span<std::uint8_t> x_, padding_, table_;
@@ -361,11 +279,12 @@ class Problem {
 }  // namespace
 
 TEST_CASE("random convolutions on every instruction set") {
-  MESSAGE("seed " << kSeed << ", " << shape_count() << " shapes");
+  const int count = shape_count(100'000);
+  MESSAGE("seed " << kSeed << ", " << count << " shapes");
   ShapeRandom random(kSeed);
   Problem problem;
-  for (int i = 0; i < shape_count(); ++i) {
-    problem.make(random, random_shape(random), random_epilogue(random));
+  for (int i = 0; i < count; ++i) {
+    problem.make(random, random_conv_shape(random), random_conv_epilogue(random));
     for (const KernelTable* table : all_tables()) {
       problem.check(random, *table);
     }
@@ -378,7 +297,7 @@ TEST_CASE("every width of a panel with rows beyond one tile, few and many taps")
   for (const int columns : {8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 192}) {
     for (const int kernel : {1, 3, 5}) {
       for (const int channels : {3, 4, 16, 17, 24, 40}) {
-        Shape s{};
+        ConvShape s{};
         s.batch = 2;
         s.height = s.width = 7;
         s.channels = channels;
@@ -390,7 +309,7 @@ TEST_CASE("every width of a panel with rows beyond one tile, few and many taps")
         s.pixel_stride = round_up(channels, kColumnGroup);
         s.rows = 2 * 7 * 7;
         s.last_panel = panel_count(columns);
-        problem.make(random, s, random_epilogue(random));
+        problem.make(random, s, random_conv_epilogue(random));
         for (const KernelTable* table : all_tables()) {
           problem.check(random, *table);
         }

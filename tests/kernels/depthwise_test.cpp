@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/kernels/spatial_random.h"
+#include "tests/kernels/shape_random.h"
 
 namespace qe::test {
 namespace {

@@ -50,9 +50,13 @@ class GuardedArena {
   }
   // Whether nothing was written beside the array on its open side.
   bool margin_intact() const {
-    const std::byte* margin = side_ == Side::kFront ? data_ + used_ : data_ - kMargin;
-    return std::all_of(margin, margin + kMargin,
-                       [](std::byte b) { return b == std::byte{kPattern}; });
+    return is_pattern(side_ == Side::kFront ? data_ + used_ : data_ - kMargin, kMargin);
+  }
+
+  // Whether so many bytes still hold the pattern.
+  static bool is_pattern(const void* memory, std::size_t bytes) {
+    const auto* const first = static_cast<const std::byte*>(memory);
+    return std::all_of(first, first + bytes, [](std::byte b) { return b == std::byte{kPattern}; });
   }
 
   static constexpr unsigned char kPattern = 0xA5;

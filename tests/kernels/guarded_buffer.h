@@ -1,65 +1,36 @@
-// An array that ends exactly where an inaccessible page begins: a kernel that reads or writes one
-// element too far faults. The bytes before it are filled with a pattern that can be checked.
+// One array that lies flush with an inaccessible page behind it (guarded_arena.h), for as long as
+// it lives. Full of the pattern at first.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
-#include <new>
 #include <span>
+
+#include "tests/kernels/guarded_arena.h"
 
 namespace qe::test {
 
 template <class T>
 class GuardedBuffer {
  public:
-  explicit GuardedBuffer(std::size_t count) : count_(count) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t body = (count * sizeof(T) + kFront + page - 1) / page * page;
-    bytes_ = body + page;
-    void* base = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) {
-      throw std::bad_alloc();
-    }
-    base_ = static_cast<std::byte*>(base);
-    mprotect(base_ + body, page, PROT_NONE);
-    std::memset(base_, kPattern, body);
-    data_ = reinterpret_cast<T*>(base_ + body - count * sizeof(T));
-  }
-  ~GuardedBuffer() { munmap(base_, bytes_); }
-  GuardedBuffer(const GuardedBuffer&) = delete;
-  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
+  explicit GuardedBuffer(std::size_t count)
+      : arena_(count * sizeof(T)), elements_(arena_.place<T>(count, Side::kBack)) {}
 
-  T* data() { return data_; }
-  std::size_t size() const { return count_; }
-  T& operator[](std::size_t i) { return data_[i]; }
-  std::span<T> span() { return {data_, count_}; }
+  T* data() { return elements_.data(); }
+  std::size_t size() const { return elements_.size(); }
+  T& operator[](std::size_t i) { return elements_[i]; }
+  std::span<T> span() { return elements_; }
 
   // Whether nothing was written in front of the array.
-  bool front_intact() const {
-    const auto* front = reinterpret_cast<const std::byte*>(data_) - kFront;
-    for (std::size_t i = 0; i < kFront; ++i) {
-      if (front[i] != std::byte{kPattern}) {
-        return false;
-      }
-    }
-    return true;
-  }
+  bool front_intact() const { return arena_.margin_intact(); }
   bool same_bytes(const GuardedBuffer& other) const {
-    return count_ == other.count_ && std::memcmp(data_, other.data_, count_ * sizeof(T)) == 0;
+    return size() == other.size() &&
+           std::memcmp(elements_.data(), other.elements_.data(), elements_.size_bytes()) == 0;
   }
-
-  static constexpr unsigned char kPattern = 0xA5;
 
  private:
-  static constexpr std::size_t kFront = 128;
-  std::size_t count_;
-  std::size_t bytes_;
-  std::byte* base_;
-  T* data_;
+  GuardedArena arena_;
+  std::span<T> elements_;
 };
 
 }  // namespace qe::test

@@ -14,6 +14,10 @@
 
 namespace qe::test {
 
+inline const kernels::KernelTable& reference_table() {
+  return kernels::kernel_table(kernels::Isa::kReference);
+}
+
 inline std::vector<const kernels::KernelTable*> tables_beside_reference() {
   std::vector<const kernels::KernelTable*> tables;
   for (const kernels::Isa isa : kernels::available_isas()) {
@@ -21,6 +25,12 @@ inline std::vector<const kernels::KernelTable*> tables_beside_reference() {
       tables.push_back(&kernels::kernel_table(isa));
     }
   }
+  return tables;
+}
+
+inline std::vector<const kernels::KernelTable*> all_tables() {
+  std::vector<const kernels::KernelTable*> tables = tables_beside_reference();
+  tables.push_back(&reference_table());
   return tables;
 }
 
@@ -42,6 +52,7 @@ class Random {
   explicit Random(std::uint64_t seed) : engine_(seed) {}
 
   float normal() { return normal_(engine_); }
+  float uniform() { return std::uniform_real_distribution<float>(-1, 1)(engine_); }
   int integer(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine_); }
   void fill(std::span<float> out, float deviation) {
     for (float& x : out) {

@@ -1,19 +1,17 @@
-// Row kernels: every available instruction set has the bits of the reference, over odd widths,
-// row strides that misalign, arrays that end at an inaccessible page, and rows of special values;
-// and the reference does what kernel_table.h says.
+// Row kernels but for quantize_rows: every available instruction set has the bits of the reference,
+// over odd widths, row strides that misalign, arrays that end at an inaccessible page, and rows of
+// special values; and the reference does what kernel_table.h says.
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
-#include <limits>
 #include <vector>
 
 #include "kernels/reference/math.h"
 #include "tests/kernels/guarded_buffer.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/kernels/rows_shape.h"
 
 namespace qe::test {
 namespace {
@@ -22,80 +20,6 @@ using namespace kernels;  // NOLINT(google-build-using-namespace)
 
 constexpr std::uint64_t kSeed = 20240611;
 
-std::vector<int> widths() {
-  std::vector<int> cols;
-  for (int i = 1; i <= 65; ++i) {
-    cols.push_back(i);
-  }
-  cols.insert(cols.end(), {127, 128, 200, 384, 768, 769});
-  return cols;
-}
-
-const KernelTable& reference_table() { return kernel_table(Isa::kReference); }
-
-// A matrix whose last row ends at the guard; rows are `ld` apart.
-std::size_t extent(int rows, int cols, std::ptrdiff_t ld) {
-  return static_cast<std::size_t>((rows - 1) * ld + cols);
-}
-
-struct Shape {
-  int rows;
-  int cols;
-  std::ptrdiff_t ld;
-};
-
-template <class Check>
-void for_shapes(Check check) {
-  for (const int cols : widths()) {
-    for (const int rows : {1, 3, 4, 5, 13}) {
-      for (const int gap : {0, 3}) {
-        CAPTURE(rows);
-        CAPTURE(cols);
-        CAPTURE(gap);
-        check(Shape{rows, cols, cols + gap});
-      }
-    }
-  }
-}
-
-constexpr float kKnownFloor = -0.17F;
-constexpr float kInvScale = 30.5F;
-constexpr float kZeroPoint = 111.0F;
-
-struct QuantizeRun {
-  GuardedBuffer<std::uint8_t> q;
-  GuardedBuffer<float> scale, floor;
-
-  QuantizeRun(const KernelTable& table, RowScheme scheme, const float* x, Shape s)
-      : q(extent(s.rows, s.cols, s.ld)),
-        scale(static_cast<std::size_t>(s.rows)),
-        floor(static_cast<std::size_t>(s.rows)) {
-    table.quantize_rows({.x = x,
-                         .ldx = s.ld,
-                         .rows = s.rows,
-                         .cols = s.cols,
-                         .q = q.data(),
-                         .ldq = s.ld,
-                         .scheme = scheme,
-                         .scale = scheme == RowScheme::kStatic ? nullptr : scale.data(),
-                         .floor = scheme == RowScheme::kOwnFloor ? floor.data() : nullptr,
-                         .known_floor = kKnownFloor,
-                         .inv_scale = kInvScale,
-                         .zero_point = kZeroPoint});
-  }
-};
-
-// The rule of bytes above a floor, for a row without NaN or infinity, written as the header has it.
-void check_floored_row(const float* x, int cols, float floor, float scale, const std::uint8_t* q) {
-  const float height = *std::max_element(x, x + cols) - floor;
-  const float inv = height < 0x1p-100F ? 0.0F : 255.0F / height;
-  REQUIRE(scale == (height < 0x1p-100F ? 0.0F : height / 255.0F));
-  for (int i = 0; i < cols; ++i) {
-    REQUIRE(q[i] == reference::round_to_u8(std::fma(x[i], inv, -floor * inv)));
-    REQUIRE(std::fabs(floor + scale * q[i] - x[i]) <= 0.501F * scale + 1e-6F * std::fabs(x[i]));
-  }
-}
-
 enum class NormCase : std::uint8_t { kFloat, kInPlaceDynamic, kDynamicOnly, kStatic };
 
 struct NormRun {
@@ -103,7 +27,7 @@ struct NormRun {
   GuardedBuffer<std::uint8_t> q;
   GuardedBuffer<float> scale, floor;
 
-  NormRun(const KernelTable& table, GuardedBuffer<float>& x, float* gamma, float* beta, Shape s,
+  NormRun(const KernelTable& table, GuardedBuffer<float>& x, float* gamma, float* beta, RowsShape s,
           NormCase what)
       : y(x.size()),
         q(x.size()),
@@ -132,95 +56,9 @@ struct NormRun {
 
 }  // namespace
 
-TEST_CASE("quantize_rows: bits of the reference under every scheme") {
-  Random random(kSeed);
-  for_shapes([&](Shape s) {
-    GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
-    random.fill(x.span(), 2.0F);
-    plant_special_rows(x.span(), s.rows, s.cols, s.ld);
-    for (const RowScheme scheme : {RowScheme::kStatic, RowScheme::kSymmetric, RowScheme::kOwnFloor,
-                                   RowScheme::kKnownFloor}) {
-      QuantizeRun expected(reference_table(), scheme, x.data(), s);
-      for (const KernelTable* table : tables_beside_reference()) {
-        QuantizeRun run(*table, scheme, x.data(), s);
-        CAPTURE(table->name);
-        CAPTURE(static_cast<int>(scheme));
-        REQUIRE(run.q.same_bytes(expected.q));
-        REQUIRE(run.q.front_intact());
-        REQUIRE(same_floats(run.scale.span(), expected.scale.span()));
-        REQUIRE(same_floats(run.floor.span(), expected.floor.span()));
-      }
-    }
-  });
-}
-
-TEST_CASE("quantize_rows: a given scale rounds as defined, bytes above a floor take every step") {
-  Random random(kSeed + 6);
-  for_shapes([&](Shape s) {
-    GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
-    random.fill(x.span(), 3.0F);
-    QuantizeRun fixed(reference_table(), RowScheme::kStatic, x.data(), s);
-    REQUIRE(fixed.q[0] == reference::round_to_u8(std::fma(x[0], kInvScale, kZeroPoint)));
-    QuantizeRun own(reference_table(), RowScheme::kOwnFloor, x.data(), s);
-    for (int row = 0; row < s.rows; ++row) {
-      const float* at = x.data() + row * s.ld;
-      const auto r = static_cast<std::size_t>(row);
-      REQUIRE(own.floor[r] == *std::min_element(at, at + s.cols));
-      check_floored_row(at, s.cols, own.floor[r], own.scale[r], own.q.data() + row * s.ld);
-    }
-    for (float& value : x.span()) value = std::max(value, kKnownFloor);
-    QuantizeRun known(reference_table(), RowScheme::kKnownFloor, x.data(), s);
-    for (int row = 0; row < s.rows; ++row) {
-      check_floored_row(x.data() + row * s.ld, s.cols, kKnownFloor,
-                        known.scale[static_cast<std::size_t>(row)], known.q.data() + row * s.ld);
-    }
-  });
-}
-
-TEST_CASE("quantize_rows: symmetric scale and rounding") {
-  std::vector<float> x = {1.0F, -2.0F, 0.5F, 0.0F,  //
-                          0.0F, 0.0F,  0.0F, 0.0F};
-  const QuantizeRun run(reference_table(), RowScheme::kSymmetric, x.data(), {2, 4, 4});
-  QuantizeRun expected(reference_table(), RowScheme::kSymmetric, x.data(), {2, 4, 4});
-  const std::uint8_t bytes[] = {192, 1, 160, 128, 128, 128, 128, 128};  // 63.5 to even, 31.75
-  std::copy(std::begin(bytes), std::end(bytes), expected.q.data());
-  expected.scale[0] = 2.0F / 127.0F;
-  expected.scale[1] = 0.0F;
-  CHECK(run.q.same_bytes(expected.q));
-  CHECK(run.scale.same_bytes(expected.scale));
-}
-
-TEST_CASE("quantize_rows above the row's minimum: rows that are not ordinary") {
-  constexpr float kInf = std::numeric_limits<float>::infinity();
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  struct Row {
-    float x[3];
-    float floor, scale;
-    std::uint8_t q[3];
-  };
-  const Row rows[] = {
-      {{1.0F, 2.0F, 6.1F}, 1.0F, (6.1F - 1.0F) / 255.0F, {0, 50, 255}},
-      {{-7.0F, -7.0F, -7.0F}, -7.0F, 0.0F, {0, 0, 0}},         // constant: exact
-      {{0.0F, -0.0F, 0.0F}, 0.0F, 0.0F, {0, 0, 0}},            // the floor is never -0
-      {{1e-40F, 0.0F, 3e-40F}, 0.0F, 0.0F, {0, 0, 0}},         // too small to tell apart
-      {{kNan, 1.0F, 2.0F}, 1.0F, 1.0F / 255.0F, {0, 0, 255}},  // passed over
-      {{kNan, kNan, kNan}, kInf, 0.0F, {0, 0, 0}},             // nothing found
-      {{kInf, 1.0F, 2.0F}, 1.0F, kInf, {0, 0, 0}},             // a product that reads it is NaN
-      {{-kInf, 1.0F, 2.0F}, -kInf, kInf, {0, 0, 0}},
-      {{-3e38F, 3e38F, 0.0F}, -3e38F, kInf, {0, 0, 0}},  // a range beyond the floats
-  };
-  for (const Row& row : rows) {
-    CAPTURE(row.x[0]);
-    QuantizeRun run(reference_table(), RowScheme::kOwnFloor, row.x, {1, 3, 3});
-    CHECK(std::bit_cast<std::uint32_t>(run.floor[0]) == std::bit_cast<std::uint32_t>(row.floor));
-    CHECK(run.scale[0] == row.scale);
-    CHECK(std::equal(std::begin(row.q), std::end(row.q), run.q.data()));
-  }
-}
-
 TEST_CASE("layer_norm: bits of the reference, every output") {
   Random random(kSeed + 1);
-  for_shapes([&](Shape s) {
+  for_shapes([&](RowsShape s) {
     GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
     GuardedBuffer<float> gamma(static_cast<std::size_t>(s.cols));
     GuardedBuffer<float> beta(static_cast<std::size_t>(s.cols));
@@ -292,7 +130,7 @@ TEST_CASE("layer_norm: close to the definition in double") {
 TEST_CASE("embed: bits of the reference with two and three tables") {
   Random random(kSeed + 3);
   constexpr int kRows = 11;
-  for_shapes([&](Shape s) {
+  for_shapes([&](RowsShape s) {
     const auto bytes = static_cast<std::size_t>(kRows * s.cols);
     GuardedBuffer<std::int8_t> tables[3] = {GuardedBuffer<std::int8_t>(bytes),
                                             GuardedBuffer<std::int8_t>(bytes),
@@ -341,7 +179,7 @@ TEST_CASE("embed: bits of the reference with two and three tables") {
 
 TEST_CASE("bias_activation: bits of the reference, every activation") {
   Random random(kSeed + 4);
-  for_shapes([&](Shape s) {
+  for_shapes([&](RowsShape s) {
     GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
     GuardedBuffer<float> residual(x.size());
     GuardedBuffer<float> bias(static_cast<std::size_t>(s.cols));
@@ -349,9 +187,9 @@ TEST_CASE("bias_activation: bits of the reference, every activation") {
     random.fill(residual.span(), 1.0F);
     random.fill(bias.span(), 1.0F);
     plant_special_rows(x.span(), s.rows, s.cols, s.ld);
-    for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kGeluErf,
-                                        Activation::kGeluTanh, Activation::kTanh,
-                                        Activation::kRelu6, Activation::kSilu, Activation::kSigmoid}) {
+    for (const Activation activation :
+         {Activation::kNone, Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh,
+          Activation::kTanh, Activation::kRelu6, Activation::kSilu, Activation::kSigmoid}) {
       for (const bool extras : {false, true}) {
         const auto run = [&](const KernelTable& table) {
           GuardedBuffer<float> y(x.size());
@@ -382,7 +220,7 @@ TEST_CASE("bias_activation: bits of the reference, every activation") {
 
 TEST_CASE("softmax_f32: bits of the reference, rows that sum to one") {
   Random random(kSeed + 5);
-  for_shapes([&](Shape s) {
+  for_shapes([&](RowsShape s) {
     GuardedBuffer<float> x(extent(s.rows, s.cols, s.ld));
     random.fill(x.span(), 8.0F);
     plant_special_rows(x.span(), s.rows, s.cols, s.ld);

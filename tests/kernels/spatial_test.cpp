@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-#include "tests/kernels/spatial_random.h"
+#include "tests/kernels/shape_random.h"
 
 namespace qe::test {
 namespace {

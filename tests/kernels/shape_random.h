@@ -1,10 +1,12 @@
-// What the tests of the spatial kernels share: many random shapes cheaply, the channel counts that
-// matter, and an image of bytes between guard pages.
+// What the tests of products and of spatial kernels share: many random shapes cheaply, the channel
+// counts that matter, and what surrounds an image of bytes between guard pages.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -15,6 +17,12 @@
 
 namespace qe::test {
 
+// The number of random shapes of a test: QE_TEST_SHAPES where it is set.
+inline int shape_count(int usual) {
+  const char* text = std::getenv("QE_TEST_SHAPES");
+  return text ? std::atoi(text) : usual;
+}
+
 // Random numbers and pieces of one long random string: filling an array is a copy.
 class ShapeRandom {
  public:
@@ -23,8 +31,11 @@ class ShapeRandom {
   }
 
   int integer(int low, int high) { return random_.integer(low, high); }
+  // Small sizes more often, the edges of tiles and groups all reached.
+  int size(int most) { return std::min(integer(1, most), integer(1, most)); }
   bool chance(int one_in) { return integer(1, one_in) == 1; }
   float normal() { return random_.normal(); }
+  float uniform() { return random_.uniform(); }  // -1 to 1
   Side side() { return chance(2) ? Side::kFront : Side::kBack; }
   template <class Byte>
   void fill(std::span<Byte> out) {
@@ -74,12 +85,6 @@ inline std::uint8_t expected_u8(float t) {
     return 0;
   }
   return t > 255.0F ? 255 : static_cast<std::uint8_t>(std::nearbyint(t));
-}
-
-inline std::vector<const kernels::KernelTable*> all_tables() {
-  std::vector<const kernels::KernelTable*> tables = tables_beside_reference();
-  tables.push_back(&kernels::kernel_table(kernels::Isa::kReference));
-  return tables;
 }
 
 }  // namespace qe::test
