@@ -318,4 +318,27 @@ TEST_CASE("every width of a panel with rows beyond one tile, few and many taps")
   }
 }
 
+TEST_CASE("pieces that need several sections of the depth, and more than is gathered") {
+  ShapeRandom random(kSeed + 2);
+  Problem problem;
+  for (const int channels : {28, 64, 130, 512, 520}) {
+    ConvShape s{};
+    s.batch = 2;
+    s.height = s.width = 5;
+    s.channels = channels;
+    s.columns = 72;
+    s.kernel_height = s.kernel_width = 3;
+    s.stride = s.dilation = 1;
+    s.pad_top = s.pad_left = 1;
+    s.out_height = s.out_width = 5;
+    s.pixel_stride = round_up(channels, kColumnGroup);
+    s.rows = 2 * 5 * 5;
+    s.last_panel = panel_count(s.columns);
+    problem.make(random, s, random_conv_epilogue(random));
+    for (const KernelTable* table : all_tables()) {
+      problem.check(random, *table);
+    }
+  }
+}
+
 }  // namespace qe::test

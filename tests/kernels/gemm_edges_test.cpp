@@ -21,6 +21,7 @@ constexpr std::uint64_t kSeed = 20240733;
 TEST_CASE("sums are exact at the depth where they just fit 32 bits") {
   constexpr int kDepth = 65793;
   constexpr int kColumns = 16;
+  constexpr int kRows = 7;
   const std::vector<std::uint8_t> a(round_up(kDepth, kDepthGroup), 255);
   const std::vector<std::int8_t> w(static_cast<std::size_t>(kDepth) * kColumns, -128);
   GuardedBuffer<std::int8_t> packed(packed_bytes(kColumns, kDepth));
@@ -28,12 +29,12 @@ TEST_CASE("sums are exact at the depth where they just fit 32 bits") {
   for (const KernelTable* table : all_tables()) {
     CAPTURE(table->name);
     table->pack_weights({w.data(), kDepth, kColumns, kDepth, 0, 1, packed.data(), nullptr});
-    std::vector<float> out(kColumns);
+    std::vector<float> out(std::size_t{kRows} * kColumns);
     GemmArgs args{};
     args.a = a.data();
-    args.lda = kDepth;
+    args.lda = 0;  // all rows are the same
     args.b = packed.data();
-    args.m = 1;
+    args.m = kRows;
     args.n = kColumns;
     args.k = kDepth;
     args.last_panel = 1;
@@ -41,7 +42,7 @@ TEST_CASE("sums are exact at the depth where they just fit 32 bits") {
     args.out_f32 = out.data();
     args.ld_out_f32 = kColumns;
     table->gemm(args);
-    CHECK(out == std::vector<float>(kColumns, static_cast<float>(-128LL * 255 * kDepth)));
+    CHECK(out == std::vector<float>(out.size(), static_cast<float>(-128LL * 255 * kDepth)));
   }
 }
 

@@ -292,6 +292,20 @@ TEST_CASE("random shapes, strides, panel ranges and epilogues on every instructi
   }
 }
 
+TEST_CASE("depths and rows of several tiles") {
+  ShapeRandom random(kSeed + 2);
+  Problem problem;
+  for (int i = 0; i < shape_count(400); ++i) {
+    Shape shape{};
+    shape.m = random.integer(5, 70);
+    shape.n = random.integer(1, 140);
+    shape.k = random.chance(2) ? random.integer(60, 300) : 64 * random.integer(1, 36);
+    shape.last_panel = panel_count(shape.n);
+    problem.make(with_strides(shape, random), random_epilogue(random), random);
+    check_everywhere(problem, random);
+  }
+}
+
 TEST_CASE("every size from 1 to 65 in each dimension") {
   ShapeRandom random(kSeed + 1);
   Problem problem;

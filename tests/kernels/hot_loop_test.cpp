@@ -124,4 +124,6 @@ TEST_CASE("accumulators of matrix products and depthwise convolutions stay in re
   // image.
   CHECK(check_loops(functions, "vpdpbusd", "%zmm") >= 3 * 38 + 9 + 6);
   CHECK(check_loops(functions, "vpmaddwd", "%ymm") >= 4 + 3);
+  // One or two tiles of rows by one or two of columns, with three epilogues.
+  CHECK(check_loops(functions, "tdpbusd", "%tmm") >= 3 * 4);
 }

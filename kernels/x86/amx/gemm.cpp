@@ -135,7 +135,7 @@ class Product {
   }
 
   template <int kRowTiles, int kColumnTiles>
-  void multiply(const Pass& pass, Prefetch& prefetch) {
+  [[gnu::noinline]] void multiply(const Pass& pass, Prefetch& prefetch) {
     // The second tile of rows ends with the block and repeats rows of the first where they meet.
     const std::ptrdiff_t second = pass.rows.rows - tile_rows_;
     const std::ptrdiff_t step_bytes = kTileRows * pass.row_bytes;
