@@ -29,6 +29,8 @@ class TileConfig {
       data_.rows[i] = static_cast<std::uint8_t>(of_b ? depth / kDepthGroup : rows);
       data_.row_bytes[i] = static_cast<std::uint16_t>(of_a ? depth : kTileDepth);
     }
+    // GCC 12 takes the configuration for its first eight bytes: the others must not be dead stores.
+    asm volatile("" : : "m"(data_));
     _tile_loadconfig(&data_);
   }
   ~TileConfig() { _tile_release(); }
