@@ -144,6 +144,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
   impl->buffers = std::move(memory.buffers);
   impl->arena_bytes = memory.arena_bytes;
   impl->scratch_bytes = context.scratch_bytes;
+  impl->library_weight_bytes = context.library_weight_bytes;
   return std::make_shared<const Plan>(std::move(impl));
 }
 
@@ -169,7 +170,9 @@ std::size_t Plan::image_bytes() const { return impl_->image_bytes; }
 Isa Plan::isa() const { return impl_->options.isa; }
 bool Plan::integer() const { return impl_->integer; }
 std::size_t Plan::arena_bytes() const { return impl_->arena_bytes; }
-std::size_t Plan::weight_bytes() const { return impl_->weights.bytes(); }
+std::size_t Plan::weight_bytes() const {
+  return impl_->weights.bytes() + impl_->library_weight_bytes;
+}
 const std::vector<ArenaBuffer>& Plan::buffers() const { return impl_->buffers; }
 const std::vector<StepInfo>& Plan::steps() const { return impl_->infos; }
 const std::vector<PassTrace>& Plan::passes() const { return impl_->passes; }

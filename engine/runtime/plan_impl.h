@@ -48,6 +48,7 @@ struct Plan::Impl {
   };
   std::vector<Tap> taps;
   cpu::WeightStore weights;
+  std::size_t library_weight_bytes = 0;  // beside them: reordered weights of float convolutions
   const kernels::KernelTable* table = nullptr;
   BufferRef logits;
   std::size_t arena_bytes = 0;

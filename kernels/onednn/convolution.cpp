@@ -164,7 +164,14 @@ void Convolution::run(const float* x, const float* residual, float* y, int threa
 }
 
 std::size_t Convolution::weight_bytes() const noexcept {
-  return impl_->variants.front().weight.get_desc().get_size() + impl_->bias.get_desc().get_size();
+  std::size_t bytes = impl_->bias.get_desc().get_size();
+  const void* last = nullptr;
+  for (const Impl::Variant& variant : impl_->variants) {  // those of one layout share it
+    const void* const weight = variant.weight.get_data_handle();
+    if (weight != last) bytes += variant.weight.get_desc().get_size();
+    last = weight;
+  }
+  return bytes;
 }
 
 std::size_t Convolution::scratch_bytes() const noexcept {

@@ -43,7 +43,7 @@ class Convolution {
   void run(const float* x, const float* residual, float* y, int threads,
            std::byte* scratch) const noexcept;
 
-  std::size_t weight_bytes() const noexcept;
+  std::size_t weight_bytes() const noexcept;  // resident: as reordered, bias included
   std::size_t scratch_bytes() const noexcept;
 
  private:

@@ -151,6 +151,30 @@ TEST_CASE("float image networks do not depend on threads or batch beyond roundin
   CHECK(sqnr_db(one, two) > 80.0);
 }
 
+TEST_CASE("resident weights include float convolutions") {
+  if (qe::test::skip_float("float network")) return;
+  const qe::Checkpoint checkpoint = random_image_model("mobilenetv2_050", 47, kClasses, 3);
+  const qe::Model model = qe::build_model(checkpoint);
+  std::size_t convolutions = 0;
+  for (const qe::Node& node : model.graph.nodes) {
+    if (!std::holds_alternative<qe::ConvOp>(node.op)) continue;
+    convolutions +=
+        4 * static_cast<std::size_t>(qe::element_count(model.graph.value(node.inputs[1]).shape));
+  }
+  for (const int threads : {1, 2}) {
+    const auto plan = qe::Plan::compile(model, {.threads = threads, .release_source = false});
+    CHECK(plan->weight_bytes() >= convolutions);
+    // Reordered once for each number of threads at most, rounded up to whole vectors.
+    CHECK(plan->weight_bytes() < 3 * convolutions);
+    std::size_t steps = 0;
+    for (const qe::StepInfo& step : plan->steps()) steps += step.weight_bytes;
+    CHECK(plan->weight_bytes() >= steps);
+  }
+  const auto mixed = compile(quantized(checkpoint, 47, {.keep_float = "conv_head"}));
+  const auto integer = compile(quantized(checkpoint, 47));
+  CHECK(mixed->weight_bytes() > integer->weight_bytes());
+}
+
 TEST_CASE("blocks become single integer steps") {
   if (qe::test::skip_float("calibration")) return;
   const auto kernels = [](const char* architecture, int size) {

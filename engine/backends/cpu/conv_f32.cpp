@@ -71,6 +71,7 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
   if (residual) info.kernel += " +residual";
   info.macs_per_row = conv_macs(context.graph, node);
   info.weight_bytes = step->convolution.weight_bytes();
+  context.library_weight_bytes += info.weight_bytes;
   return {std::move(step), std::move(info)};
 }
 
