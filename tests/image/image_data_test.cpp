@@ -169,11 +169,25 @@ TEST_CASE("files and directories of files") {
   CHECK(rows[1].name == (folder / "d/b.png").string());
   CHECK(rows[2].name == (folder / "d/e/a.jpeg").string());
   CHECK(rows[2].number == 3);
+}
+
+TEST_CASE("paths that lead to no image are refused in their turn") {
+  const TempDir folder;
   fs::create_directory(folder / "none");
-  CHECK(error_of<DataError>([&] { open_image_files({(folder / "none").string()}, {}); }).problem ==
-        "has no images");
-  CHECK(error_of<DataError>([&] { open_image_files({(folder / "x").string()}, {}); }).problem ==
-        "no such file");
+  write_file(folder / "a.png", one_pixel());
+  const auto source = open_image_files(
+      {(folder / "none").string(), (folder / "x").string(), (folder / "a.png").string()}, {});
+  ImageRow row;
+  const ErrorDetail empty = error_of<DataError>([&] { source->next(row); });
+  CHECK(empty.problem == "has no images");
+  CHECK(empty.file == (folder / "none").string());
+  REQUIRE(source->next(row));
+  const ErrorDetail absent = error_of<DataError>([&] { row.decode(); });
+  CHECK(absent.problem == "no such file");
+  CHECK(absent.file == (folder / "x").string());
+  REQUIRE(source->next(row));
+  CHECK(row.decode().rgb == std::vector<std::uint8_t>{1, 2, 3});
+  CHECK_FALSE(source->next(row));
 }
 
 }  // namespace

@@ -98,9 +98,26 @@ TEST_CASE("a folder of images, one of them bad") {
   REQUIRE(answers.size() == 2);
   CHECK(answers[1]["image"] == (folder / "c.png").string());
   CHECK(answers[1]["number"] == 3);
-  CHECK(shell("qe-run " + kShapes + " --image /nonexistent.png").code == 4);
+}
+
+TEST_CASE("paths that lead to no image") {
+  if (test::skip_float("image models")) return;
+  const fs::path folder = scratch("run-no-images");
   fs::create_directory(folder / "empty");
-  CHECK(shell("qe-run " + kShapes + " --image '" + (folder / "empty").string() + "'").code == 4);
+  const std::string empty = "'" + (folder / "empty").string() + "'";
+  CHECK(shell("qe-run " + kShapes + " --image " + empty).code == 4);
+  const std::string run = "qe-run " + kShapes + " --format jsonl --image " + kCircle +
+                          " /nonexistent.png " + empty + " " + kSquare;
+  const Outcome failed = shell(run);
+  CHECK(failed.code == 4);
+  CHECK(failed.err.find("/nonexistent.png") != std::string::npos);
+  CHECK(json_lines(failed.out).size() == 1);
+  const Outcome skipped = shell(run + " --on-error skip");
+  CHECK(skipped.code == 0);
+  CHECK(skipped.err.find("/nonexistent.png: no such file") != std::string::npos);
+  CHECK(skipped.err.find("empty: has no images") != std::string::npos);
+  CHECK(skipped.err.find("2 of 4 images could not be used") != std::string::npos);
+  CHECK(json_lines(skipped.out).size() == 2);
 }
 
 TEST_CASE("EXIF rotation can be left out") {

@@ -94,43 +94,57 @@ class TableSource final : public ImageSource {
   std::optional<std::size_t> label_column_;
 };
 
-// Files of one folder after the other; those of a folder are listed when their turn comes.
-class FolderSource final : public ImageSource {
+// Files and folders of files one after the other; a folder is listed when its turn comes.
+class PathSource final : public ImageSource {
  public:
-  struct Folder {
+  struct Place {
     fs::path path;
-    std::optional<int> label;
+    std::optional<int> label;  // of all its images
   };
 
-  FolderSource(std::vector<Folder> folders, const DecodeOptions& options)
-      : folders_(std::move(folders)), options_(options) {}
+  PathSource(std::vector<Place> places, const DecodeOptions& options)
+      : places_(std::move(places)), options_(options) {}
 
   bool next(ImageRow& row) override {
     while (next_file_ == files_.size()) {
-      if (next_folder_ == folders_.size()) return false;
+      if (next_place_ == places_.size()) return false;
       next_file_ = 0;
-      files_ = image_files(folders_[next_folder_++].path);
+      files_.clear();
+      files_ = files_at(places_[next_place_++]);
     }
     const fs::path& file = files_[next_file_++];
     row = {.number = ++number_,
            .name = file.string(),
-           .label = folders_[next_folder_ - 1].label,
+           .label = places_[next_place_ - 1].label,
            .decode = decoder_of(file, options_)};
     return true;
   }
 
  private:
-  std::vector<Folder> folders_;
+  // What is no folder is a file, whose decoding says what is wrong with it. A class may be empty.
+  static std::vector<fs::path> files_at(const Place& place) {
+    std::error_code error;
+    if (!fs::is_directory(place.path, error)) return {place.path};
+    std::vector<fs::path> found = image_files(place.path);
+    if (found.empty() && !place.label) {
+      throw DataError({.problem = "has no images",
+                       .file = place.path.string(),
+                       .expected = "files named .jpg, .jpeg, .png or .webp"});
+    }
+    return found;
+  }
+
+  std::vector<Place> places_;
   DecodeOptions options_;
-  std::size_t next_folder_ = 0;
+  std::size_t next_place_ = 0;
   std::vector<fs::path> files_;
   std::size_t next_file_ = 0;
   std::size_t number_ = 0;
 };
 
-std::vector<FolderSource::Folder> class_folders(const fs::path& directory,
-                                                const std::vector<std::string>& labels) {
-  std::vector<FolderSource::Folder> folders;
+std::vector<PathSource::Place> class_folders(const fs::path& directory,
+                                             const std::vector<std::string>& labels) {
+  std::vector<PathSource::Place> folders;
   std::error_code error;
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -140,7 +154,7 @@ std::vector<FolderSource::Folder> class_folders(const fs::path& directory,
   std::sort(folders.begin(), folders.end(),
             [](const auto& a, const auto& b) { return a.path < b.path; });
   std::string unknown;
-  for (FolderSource::Folder& folder : folders) {
+  for (PathSource::Place& folder : folders) {
     folder.label = find_label(labels, folder.path.filename().string());
     if (!folder.label && unknown.empty()) unknown = folder.path.filename().string();
   }
@@ -223,32 +237,13 @@ class CifarSource final : public ImageSource {
   std::size_t number_ = 0;
 };
 
-class FileSource final : public ImageSource {
- public:
-  FileSource(std::vector<fs::path> files, const DecodeOptions& options)
-      : files_(std::move(files)), options_(options) {}
-
-  bool next(ImageRow& row) override {
-    if (next_ == files_.size()) return false;
-    const fs::path& file = files_[next_++];
-    row = {
-        .number = next_, .name = file.string(), .label = {}, .decode = decoder_of(file, options_)};
-    return true;
-  }
-
- private:
-  std::vector<fs::path> files_;
-  DecodeOptions options_;
-  std::size_t next_ = 0;
-};
-
 }  // namespace
 
 std::unique_ptr<ImageSource> open_images(const fs::path& path, const ImageDataOptions& options) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
     if (!options.labelled) return open_image_files({path.string()}, options.decode);
-    return std::make_unique<FolderSource>(class_folders(path, options.labels), options.decode);
+    return std::make_unique<PathSource>(class_folders(path, options.labels), options.decode);
   }
   if (path.extension() == ".bin") return std::make_unique<CifarSource>(path, options);
   return std::make_unique<TableSource>(path, options);
@@ -256,24 +251,9 @@ std::unique_ptr<ImageSource> open_images(const fs::path& path, const ImageDataOp
 
 std::unique_ptr<ImageSource> open_image_files(const std::vector<std::string>& paths,
                                               const DecodeOptions& options) {
-  std::vector<fs::path> files;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) throw DataError({.problem = "no such file", .file = path});
-    if (!fs::is_directory(status)) {
-      files.emplace_back(path);
-      continue;
-    }
-    const std::vector<fs::path> found = image_files(path);
-    if (found.empty()) {
-      throw DataError({.problem = "has no images",
-                       .file = path,
-                       .expected = "files named .jpg, .jpeg, .png or .webp"});
-    }
-    files.insert(files.end(), found.begin(), found.end());
-  }
-  return std::make_unique<FileSource>(std::move(files), options);
+  std::vector<PathSource::Place> places;
+  for (const std::string& path : paths) places.push_back({.path = path, .label = {}});
+  return std::make_unique<PathSource>(std::move(places), options);
 }
 
 }  // namespace qe::tools

@@ -50,8 +50,8 @@ struct ImageDataOptions {
 std::unique_ptr<ImageSource> open_images(const std::filesystem::path& path,
                                          const ImageDataOptions& options);
 
-// Unlabelled: each path a file, or a directory whose image files come by name.
-// Throws DataError for a path that is not there or a directory without images.
+// Unlabelled: each path a file, or a directory whose image files come by name. A path that is not
+// there and a directory without images are errors in their turn: DataError of decode and of next.
 std::unique_ptr<ImageSource> open_image_files(const std::vector<std::string>& paths,
                                               const DecodeOptions& options);
 
