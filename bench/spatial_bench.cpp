@@ -28,11 +28,11 @@ struct Layer {
   const char* name;
   int channels, size, kernel, stride;
   bool same;   // borders of TensorFlow's SAME: at stride 2 the larger one at the end
-  bool table;  // activation by table, and channel sums for squeeze-and-excitation
+  bool table;  // activation by table
 };
 
 constexpr Layer kLayers[] = {
-    {"in_l1", 64, 14, 3, 1, false, false},          {"in_l1_table_sums", 64, 14, 3, 1, false, true},
+    {"in_l1", 64, 14, 3, 1, false, false},          {"in_l1_table", 64, 14, 3, 1, false, true},
     {"mobilenet_v2", 32, 112, 3, 1, false, false},  {"mobilenet_v2", 96, 112, 3, 2, false, false},
     {"mobilenet_v2", 144, 56, 3, 1, false, false},  {"mobilenet_v2", 144, 56, 3, 2, false, false},
     {"mobilenet_v2", 192, 28, 3, 1, false, false},  {"mobilenet_v2", 192, 28, 3, 2, false, false},
@@ -95,7 +95,6 @@ void bench_depthwise(State& state, const KernelTable& table, const Layer& layer)
   const auto offset = make_buffer<std::int32_t>(channels);
   const auto scale = make_buffer<float>(channels);
   const auto values = make_buffer<std::uint8_t>(256);
-  const auto sum = make_buffer<std::uint32_t>(channels);
   table.pack_depthwise(
       {.w = w.get(), .shape = s, .packed = packed.get(), .weight_sum = offset.get()});
   const DepthwiseArgs args{.shape = s,
@@ -109,7 +108,6 @@ void bench_depthwise(State& state, const KernelTable& table, const Layer& layer)
                            .table = layer.table ? values.get() : nullptr,
                            .out = out.get(),
                            .out_pixel_stride = static_cast<std::ptrdiff_t>(channels),
-                           .channel_sum = layer.table ? sum.get() : nullptr,
                            .row_begin = 0,
                            .row_end = s.out_height};
   const double macs = static_cast<double>(s.out_height) * s.out_width * s.channels *

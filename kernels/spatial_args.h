@@ -34,9 +34,7 @@ struct Taps {
 // where pixels outside the image count as `x_zero_point`, and offset[c] holds -x_zero_point * sum
 // w. Per-channel arrays have round_up(channels, 16) readable elements, zero beyond `channels`.
 // `packed` is what pack_depthwise made for the same shape. Output rows [row_begin, row_end) of one
-// image are computed. channel_sum, where set, is increased by the sum over these rows of the final
-// bytes of each channel, [round_up(channels, 16)]: the squeeze of squeeze-and-excitation. Threads
-// that share an image have a sum each. `out` must not overlap `x`.
+// image are computed. `out` must not overlap `x`.
 struct DepthwiseShape {
   int in_height, in_width, channels;
   int kernel_height, kernel_width;  // 1 to 7 each
@@ -83,7 +81,6 @@ struct DepthwiseArgs {
   const std::uint8_t* table;  // [256] or null
   std::uint8_t* out;          // the output image's first pixel
   std::ptrdiff_t out_pixel_stride;
-  std::uint32_t* channel_sum;  // or null
   int row_begin, row_end;
 };
 

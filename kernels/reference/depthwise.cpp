@@ -79,9 +79,6 @@ void depthwise(const DepthwiseArgs& args) noexcept {
           q = args.table[q];
         }
         args.out[(std::ptrdiff_t{y} * s.out_width + x) * args.out_pixel_stride + c] = q;
-        if (args.channel_sum) {
-          args.channel_sum[c] += q;
-        }
       }
     }
   }

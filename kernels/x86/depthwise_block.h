@@ -1,7 +1,7 @@
 // What both ways to compute a depthwise convolution share (depthwise_rolling.h, depthwise_tiles.h):
 // the rows they read, the operands of a block of channels as vectors, the arithmetic of one output,
-// and what happens to finished bytes. Included after a bytes.h; everything is in an anonymous
-// namespace, so no body is shared between folders.
+// and the table that finished bytes go through. Included after a bytes.h; everything is in an
+// anonymous namespace, so no body is shared between folders.
 #pragma once
 
 #include <cstddef>
@@ -114,59 +114,6 @@ struct BlockOperands {
   }
 };
 
-// Sums of each channel's bytes, in 16 bits for as long as these last.
-class ChannelSums {
- public:
-  // kLanes: lanes of a pixel in a vector.
-  template <int kLanes>
-  void flush(std::uint32_t* sum) {
-    alignas(64) std::uint16_t all[kVectorBytes / 2];
-    alignas(64) std::uint16_t odd[kVectorBytes / 2];
-    all_.store(all);
-    odd_.store(odd);
-    // The 16-bit sums of all bytes hold those of the even ones plus 256 times those of the odd
-    // ones.
-    for (int pixel = 0; pixel < kVectorLanes / kLanes; ++pixel) {
-      for (int i = 0; i < kLanes * kLaneBytes / 2; ++i) {
-        const int at = pixel * kLanes * kLaneBytes / 2 + i;
-        sum[2 * i] += static_cast<std::uint16_t>(all[at] - (odd[at] << 8));
-        sum[2 * i + 1] += odd[at];
-      }
-    }
-    *this = {};
-  }
-  // Adds `count` pixels.
-  template <int kLanes>
-  void add(const std::uint8_t* pixels, std::ptrdiff_t stride, int count, std::uint32_t* sum) {
-    alignas(64) static constexpr std::uint8_t kNothing[kVectorBytes] = {};
-    int done = 0;
-    while (done < count) {
-      if (pending_ == kMostPending) {
-        flush<kLanes>(sum);
-      }
-      Bytes all = all_;
-      Bytes odd = odd_;
-      for (; pending_ < kMostPending && done < count; ++pending_) {
-        const Bytes x = Bytes::gather<kLanes>([&](int pixel) {
-          return done + pixel < count ? pixels + (done + pixel) * stride : kNothing;
-        });
-        all = add_pairs(all, x);
-        odd = add_pairs(odd, odd_bytes(x));
-        done += kVectorLanes / kLanes;
-      }
-      all_ = all;
-      odd_ = odd;
-    }
-  }
-
- private:
-  static constexpr int kMostPending = 65535 / 255;
-
-  Bytes all_ = Bytes::broadcast(0);
-  Bytes odd_ = Bytes::broadcast(0);
-  int pending_ = 0;
-};
-
 // pixel = table[pixel] for `count` pixels of kLanes lanes.
 template <int kLanes>
 inline void look_up(const std::uint8_t* values, std::uint8_t* pixels, std::ptrdiff_t stride,
@@ -178,18 +125,6 @@ inline void look_up(const std::uint8_t* values, std::uint8_t* pixels, std::ptrdi
       return pixels + (done + pixel < count ? done + pixel : count - 1) * stride;
     };
     table(Bytes::gather<kLanes>(at)).template scatter<kLanes>(at);
-  }
-}
-
-// What happens to `count` stored pixels of kLanes lanes of channels from `channel` on.
-template <int kLanes>
-inline void finish_pixels(const DepthwiseArgs& args, int channel, std::uint8_t* pixels, int count,
-                          ChannelSums& sums) {
-  if (args.table) {
-    look_up<kLanes>(args.table, pixels, args.out_pixel_stride, count);
-  }
-  if (args.channel_sum) {
-    sums.add<kLanes>(pixels, args.out_pixel_stride, count, args.channel_sum + channel);
   }
 }
 

@@ -43,9 +43,6 @@ inline DepthwiseArgs channels_of(const DepthwiseArgs& args, const std::int8_t* p
   part.scale += first_channel;
   part.bias += first_channel;
   part.out += first_channel;
-  if (part.channel_sum) {
-    part.channel_sum += first_channel;
-  }
   return part;
 }
 

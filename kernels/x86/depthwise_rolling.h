@@ -156,14 +156,13 @@ template <int kStride, int kLanes>
 // The block of a pixel's kLanes lanes of channels from `channel` on, all rows.
 template <int kLanes>
 inline void roll(const Strip& strip, const BlockOperands& block, int channel) {
-  // Table and sums follow a few rows behind, which the L1 cache still holds.
+  // The table follows a few rows behind, which the L1 cache still holds.
   constexpr int kPixelsAtOnce = 128;
   constexpr int kRowsTogether = kVectorLanes / kLanes;
   const DepthwiseArgs& args = strip.args;
   const int width = args.shape.out_width;
   const int rows_at_once =
       round_up(width < kPixelsAtOnce ? kPixelsAtOnce / width : 1, kRowsTogether);
-  ChannelSums sums;
   for (int y = args.row_begin; y < args.row_end; y += rows_at_once) {
     const int end = args.row_end - y < rows_at_once ? args.row_end : y + rows_at_once;
     const RollingRows<kLanes> rows{strip, block, channel, y, end};
@@ -173,10 +172,10 @@ inline void roll(const Strip& strip, const BlockOperands& block, int channel) {
       multiply_rows<2>(rows);
     }
     // The rows of an image lie one behind the other.
-    finish_pixels<kLanes>(args, channel, strip.out_pixel(y, 0, channel), (end - y) * width, sums);
-  }
-  if (args.channel_sum) {
-    sums.flush<kLanes>(args.channel_sum + channel);
+    if (args.table) {
+      look_up<kLanes>(args.table, strip.out_pixel(y, 0, channel), args.out_pixel_stride,
+                      (end - y) * width);
+    }
   }
 }
 

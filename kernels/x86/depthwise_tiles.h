@@ -160,9 +160,6 @@ class DepthwiseTiles {
         run_tile(y, rows, x, out_width - x < plan_.tile ? out_width - x : plan_.tile);
       }
     }
-    if (args_.channel_sum) {
-      sums_.template flush<kLanes>(args_.channel_sum + channel_);
-    }
   }
 
  private:
@@ -237,7 +234,9 @@ class DepthwiseTiles {
       if (!kDirect) {
         store_pixels(bytes_ + r * kBytesRow, width, row);
       }
-      finish_pixels<kLanes>(args_, channel_, row, width, sums_);
+      if (args_.table) {
+        look_up<kLanes>(args_.table, row, args_.out_pixel_stride, width);
+      }
     }
   }
 
@@ -257,7 +256,6 @@ class DepthwiseTiles {
   const BlockOperands& block_;
   int channel_;
   Plan plan_;
-  ChannelSums sums_;
   SourceRow source_[2 * kQuad];
   alignas(64) std::uint8_t columns_[kGroups * kGroupBytes];
   alignas(64) std::uint8_t bytes_[kMostRows * kBytesRow];

@@ -1,6 +1,6 @@
-// Depthwise convolution: every instruction set gives the bytes and channel sums of plain loops over
-// the unpacked weights, for many random shapes, between guard pages, and for images of more than
-// one tile of columns.
+// Depthwise convolution: every instruction set gives the bytes of plain loops over the unpacked
+// weights, for many random shapes, between guard pages, and for images of more than one tile of
+// columns.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -115,7 +115,6 @@ class DepthwiseCheck {
     const std::span<std::uint8_t> table = table_arena_.place<std::uint8_t>(256, random_.side());
     random_.fill(table);
     args_.table = random_.chance(2) ? table.data() : nullptr;
-    sums_ = random_.chance(2);
     split_ = random_.integer(0, s.out_height);
   }
 
@@ -187,9 +186,6 @@ class DepthwiseCheck {
     const std::span<std::uint8_t> out = out_arena_.place<std::uint8_t>(
         image_bytes(s.out_height * s.out_width, s.channels, stride), random_.side());
     args.out = out.data();
-    const std::span<std::uint32_t> sum = sum_arena_.place<std::uint32_t>(padded, random_.side());
-    std::fill(sum.begin(), sum.end(), kSumBefore);
-    args.channel_sum = sums_ ? sum.data() : nullptr;
 
     for (const auto& [begin, end] : {std::pair(0, split_), std::pair(split_, s.out_height)}) {
       args.row_begin = begin;
@@ -199,8 +195,6 @@ class DepthwiseCheck {
     REQUIRE(first_difference(out, stride) == -1);
     REQUIRE(gaps_intact(out, s.channels, stride));
     REQUIRE(out_arena_.margin_intact());
-    REQUIRE(sum_arena_.margin_intact());
-    check_sums(sum);
   }
 
   // The first element, counted without gaps, that differs from the expected one.
@@ -214,23 +208,11 @@ class DepthwiseCheck {
     return -1;
   }
 
-  void check_sums(std::span<const std::uint32_t> sum) const {
-    const int channels = args_.shape.channels;
-    std::vector<std::uint32_t> expected(channels, kSumBefore);
-    for (std::size_t i = 0; sums_ && i < expected_.size(); ++i) {
-      expected[i % channels] += expected_[i];
-    }
-    REQUIRE(std::equal(expected.begin(), expected.end(), sum.begin()));
-  }
-
-  static constexpr std::uint32_t kSumBefore = 77;
-
   ShapeRandom random_;
   GuardedArena x_arena_{kCapacity}, out_arena_{kCapacity}, packed_arena_{kCapacity};
   GuardedArena scale_arena_{1 << 16}, bias_arena_{1 << 16}, offset_arena_{1 << 16};
-  GuardedArena table_arena_{256}, sum_arena_{1 << 16};
+  GuardedArena table_arena_{256};
   DepthwiseArgs args_{};
-  bool sums_ = false;
   int split_ = 0;
   std::vector<std::int8_t> weights_;
   std::vector<std::int32_t> acc_;

@@ -29,7 +29,6 @@ class DepthwiseInt8Step : public Step {
                                .table = epilogue.table,
                                .out = y.at<std::uint8_t>(context, image),
                                .out_pixel_stride = y.pixel_bytes,
-                               .channel_sum = nullptr,
                                .row_begin = begin,
                                .row_end = end});
     });

@@ -57,10 +57,6 @@ inline Bytes interleave_high_bytes(Bytes a, Bytes b) { return {_mm256_unpackhi_e
 inline Bytes interleave_low_pairs(Bytes a, Bytes b) { return {_mm256_unpacklo_epi16(a.v, b.v)}; }
 inline Bytes interleave_high_pairs(Bytes a, Bytes b) { return {_mm256_unpackhi_epi16(a.v, b.v)}; }
 
-// 16-bit lanes: wrapping sum, and the odd bytes alone.
-inline Bytes add_pairs(Bytes a, Bytes b) { return {_mm256_add_epi16(a.v, b.v)}; }
-inline Bytes odd_bytes(Bytes a) { return {_mm256_srli_epi16(a.v, 8)}; }
-
 struct Sums {
   __m256i v;
 
