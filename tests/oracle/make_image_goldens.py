@@ -78,8 +78,11 @@ FULL = [
     Case("timm", "vit_tiny_patch16_224", options={"img_size": 64}),
     Case("timm", "vit_small_patch16_224", options={"img_size": 64}),
     Case("timm", "vit_base_patch32_224", options={"img_size": 64}),
+    Case("timm", "vit_base_patch16_224", options={"img_size": 64}),
+    Case("timm", "vit_small_patch16_224", 224, 1000, name="timm-vit_small-224"),
     Case("transformers", "vit", options=VIT_TINY, name="transformers-vit_tiny"),
     Case("transformers", "vit", options=VIT_SMALL, name="transformers-vit_small"),
+    Case("transformers", "vit", name="transformers-vit_base"),
 ]
 
 SMALL = [
