@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <qe/error.h>
+#include <qe/machine.h>
 
 #include "tools/support/image_stream.h"
 
@@ -95,6 +96,33 @@ TEST_CASE("no more images are decoded than the capacity allows") {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     CHECK(source.decoded <= taken + 6);
   }
+}
+
+TEST_CASE("a computing caller has the CPUs to itself") {
+  constexpr int kThreads = 2;
+  std::atomic<bool> computing = false;
+  std::atomic<int> begun = 0;  // meanwhile
+  CountingSource source(10'000);
+  source.at_row = [&](std::size_t) { begun += computing ? 1 : 0; };
+  ImageStream stream(source, {.input = one_pixel(), .threads = kThreads, .capacity = 10'000});
+  const auto all = static_cast<int>(usable_cpus().size());
+  ImageSample sample;
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(stream.next(sample));
+    begun = 0;
+    const int answer = stream.beside(all, [&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // threads end what they are at
+      computing = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      computing = false;
+      return 7;
+    });
+    CHECK(answer == 7);
+    CHECK(begun <= kThreads);  // those that were slow to end it
+  }
+  CHECK_THROWS_AS(stream.beside(all, []() -> int { throw IoError({.problem = "gone"}); }), IoError);
+  for (int i = 3; i < 10'000; ++i) REQUIRE(stream.next(sample));
+  CHECK_FALSE(stream.next(sample));
 }
 
 void fail_at(std::size_t number, std::size_t divisor, const char* problem) {

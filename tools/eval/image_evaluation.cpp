@@ -56,7 +56,8 @@ Evaluation evaluate_images(const std::filesystem::path& directory, const Evaluat
   Batch batch;
   while (!interrupted() && batch.fill(stream, static_cast<std::size_t>(flags.batch))) {
     checksum.add(batch.pixels);
-    const std::vector<Classification> answers = classifier.classify_pixels(batch.pixels);
+    const std::vector<Classification> answers =
+        stream.beside(flags.threads, [&] { return classifier.classify_pixels(batch.pixels); });
     for (std::size_t i = 0; i < answers.size(); ++i) {
       ImageSample& sample = batch.samples[i];
       const int label = sample.label.value();

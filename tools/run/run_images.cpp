@@ -36,8 +36,10 @@ class ImageAnswerer {
     pixels_.insert(pixels_.end(), sample.image.rgb.begin(), sample.image.rgb.end());
   }
 
-  void flush() {
-    const std::vector<Classification> answers = classifier_.classify_pixels(pixels_);
+  // `stream` decodes the images to come.
+  void flush(ImageStream& stream, int threads) {
+    const std::vector<Classification> answers =
+        stream.beside(threads, [&] { return classifier_.classify_pixels(pixels_); });
     for (std::size_t i = 0; i < answers.size(); ++i) {
       write_image_answer(out_, style_, answers[i], names_[i].second, names_[i].first, top_);
     }
@@ -60,14 +62,14 @@ int run_images(const ImageRequest& request, Output& output) {
   const SharedFlags& flags = request.flags;
   const auto source = open_image_files(request.images, decode_options(flags));
   ImageAnswerer answerer(request, output.stream());
-  const auto answer_pending = [&] {
-    answerer.flush();
-    output.flush();
-  };
   // The stream reports every error in its turn; which of them end the run is decided here, so that
   // answers and messages keep their order.
   ImageStream stream(
       *source, {.input = answerer.input(), .threads = flags.threads, .capacity = 2 * flags.batch});
+  const auto answer_pending = [&] {
+    answerer.flush(stream, flags.threads);
+    output.flush();
+  };
   std::size_t bad = 0;
   std::size_t images = 0;
   ImageSample sample;

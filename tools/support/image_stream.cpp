@@ -2,8 +2,12 @@
 // decoding runs unlocked, and the consumer waits for the slot of the next ticket.
 #include "tools/support/image_stream.h"
 
+#include <algorithm>
+#include <limits>
 #include <system_error>
 #include <utility>
+
+#include <qe/machine.h>
 
 namespace qe::tools {
 namespace {
@@ -41,7 +45,7 @@ Image prepared(const ImageRow& row, const ImageInput& input) {
 }  // namespace
 
 ImageStream::ImageStream(ImageSource& source, ImageStreamOptions options)
-    : source_(source), options_(std::move(options)) {
+    : source_(source), options_(std::move(options)), may_decode_(options_.threads) {
   require_positive("threads", options_.threads);
   require_positive("capacity", options_.capacity);
   slots_.resize(static_cast<std::size_t>(options_.capacity));
@@ -67,10 +71,26 @@ void ImageStream::stop() {
   threads_.clear();
 }
 
-// Waits for a free slot and takes the next row. False if there are no more.
+int ImageStream::spare_cpus(int busy) {
+  const std::vector<int> cpus = usable_cpus();
+  if (cpus.empty()) return std::numeric_limits<int>::max();
+  return std::max(static_cast<int>(cpus.size()) - busy, 0);
+}
+
+void ImageStream::let_decode(int threads) {
+  {
+    const std::lock_guard lock(mutex_);
+    may_decode_ = threads;
+  }
+  freed_.notify_all();
+}
+
+// Waits for a free slot and leave to decode, and takes the next row. False if there are no more.
 bool ImageStream::claim(std::size_t& ticket, ImageRow& row, std::exception_ptr& error) {
   std::unique_lock lock(mutex_);
-  freed_.wait(lock, [this] { return exhausted_ || claimed_ - taken_ < slots_.size(); });
+  freed_.wait(lock, [this] {
+    return exhausted_ || (decoding_ < may_decode_ && claimed_ - taken_ < slots_.size());
+  });
   if (exhausted_) return false;
   error = nullptr;
   try {
@@ -85,6 +105,7 @@ bool ImageStream::claim(std::size_t& ticket, ImageRow& row, std::exception_ptr& 
   }
   if (exhausted_ && !error) return false;
   ticket = claimed_++;
+  ++decoding_;
   return true;
 }
 
@@ -106,6 +127,7 @@ void ImageStream::work() {
     {
       const std::lock_guard lock(mutex_);
       slots_[ticket % slots_.size()] = std::move(slot);
+      --decoding_;
     }
     filled_.notify_all();
   }

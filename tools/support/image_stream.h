@@ -52,6 +52,16 @@ class ImageStream {
   // DataError the rest can still be taken, after any other error the stream has ended.
   bool next(ImageSample& sample);
 
+  // Calls `compute`, which keeps `threads` CPUs busy. Meanwhile images are decoded on those left
+  // over alone: threads of a network wait for each other at every step, so all of them lose what
+  // one of them has to share. What is being decoded when it begins is decoded to its end.
+  template <class Compute>
+  auto beside(int threads, const Compute& compute) {
+    const Restore restore{*this};
+    let_decode(spare_cpus(threads));
+    return compute();
+  }
+
   std::size_t skipped() const { return skipped_; }  // images left out so far
 
  private:
@@ -61,6 +71,13 @@ class ImageStream {
     bool ready = false;
   };
 
+  struct Restore {
+    ~Restore() { stream.let_decode(stream.options_.threads); }
+    ImageStream& stream;
+  };
+
+  static int spare_cpus(int busy);
+  void let_decode(int threads);
   void work();
   void stop();
   bool claim(std::size_t& ticket, ImageRow& row, std::exception_ptr& error);
@@ -72,11 +89,13 @@ class ImageStream {
   bool ended_ = false;  // by an error
 
   std::mutex mutex_;
-  std::condition_variable freed_;  // a slot, or the end
+  std::condition_variable freed_;  // a slot, leave to decode, or the end
   std::condition_variable filled_;
   std::vector<Slot> slots_;           // a ring by ticket
   std::size_t claimed_ = 0;           // tickets given out; they number the images from 0
   std::size_t taken_ = 0;             // tickets that the consumer had
+  int decoding_ = 0;                  // threads that are at an image
+  int may_decode_;                    // of them, at most
   bool exhausted_ = false;            // no more tickets
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
