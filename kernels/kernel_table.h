@@ -10,22 +10,13 @@
 
 #include "kernels/spatial_args.h"
 
+#include <qe/activation.h>
 #include <qe/isa.h>
 
 namespace qe::kernels {
 
+using qe::Activation;
 using qe::Isa;
-
-enum class Activation : std::uint8_t {
-  kNone,
-  kRelu,
-  kRelu6,
-  kGeluErf,
-  kGeluTanh,
-  kTanh,
-  kSilu,
-  kSigmoid
-};
 
 // Packed right-hand matrix B[k][n], s8: panels of 64 columns (the last one rounded up to a multiple
 // of 16), each stored [ceil(k / 4)][panel width][4], zero-filled beyond n and k. All instruction

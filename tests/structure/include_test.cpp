@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = QE_SOURCE_DIR;
 
-const std::set<std::string> kTypes = {"dtype.h", "error.h", "tensor.h",
-                                      "quant.h", "isa.h",   "config.h"};
+const std::set<std::string> kTypes = {"activation.h",    "config.h", "dtype.h", "error.h",
+                                      "gemm_operands.h", "isa.h",    "quant.h", "tensor.h"};
 const std::set<std::string> kTokenizer = {"tokenizer.h"};
 const std::set<std::string> kLoaders = {"classification.h", "image.h", "image_classifier.h",
                                         "load.h",           "save.h",  "synthetic.h",
