@@ -25,6 +25,9 @@ if(QE_ONEDNN)
   list(PREPEND QE_PC_LIBS_PRIVATE
     -L$<TARGET_FILE_DIR:DNNL::dnnl> -ldnnl ${OpenMP_CXX_LIBRARIES})
 endif()
+if(QE_CUDA)
+  list(PREPEND QE_PC_LIBS_PRIVATE -L$<TARGET_FILE_DIR:CUDA::cudart_static> -lcudart_static -ldl -lrt)
+endif()
 list(JOIN QE_PC_LIBS_PRIVATE " " QE_PC_LIBS_PRIVATE)
 file(RELATIVE_PATH QE_PC_PREFIX
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})

@@ -50,6 +50,10 @@ class IoError : public Error {
 class ResourceError : public Error {
   using Error::Error;
 };
+// A GPU that is missing, too old for this build, or has failed.
+class DeviceError : public Error {
+  using Error::Error;
+};
 // Arguments of a call or of a command line that contradict its contract.
 class UsageError : public Error {
   using Error::Error;

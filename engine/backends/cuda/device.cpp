@@ -1,0 +1,90 @@
+// What the CUDA runtime knows of the machine.
+#include <qe/cuda/device.h>
+
+#include <qe/error.h>
+
+#include "engine/backends/cuda/device_checks.h"
+#include "engine/backends/cuda/runtime.h"
+
+namespace qe::cuda {
+namespace {
+
+int device_count() {
+  int version = 0;
+  check(cudaDriverGetVersion(&version), "asking for the driver's version");
+  check_driver(version, CUDART_VERSION);
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorNoDevice) {
+    static_cast<void>(cudaGetLastError());
+    return 0;
+  }
+  check(error, "counting devices");
+  return count;
+}
+
+Device describe(int index) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, index), "asking for a device's properties");
+  Device device{.index = index,
+                .name = properties.name,
+                .major = properties.major,
+                .minor = properties.minor,
+                .multiprocessors = properties.multiProcessorCount,
+                .memory_bytes = properties.totalGlobalMem,
+                .usable = properties.major >= kLeastMajor};
+  int khz = 0;
+  check(cudaDeviceGetAttribute(&khz, cudaDevAttrClockRate, index), "asking for a device's clock");
+  device.max_clock_mhz = khz / 1000;
+  const DeviceScope scope(index);
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&device.free_bytes, &total), "asking for a device's free memory");
+  return device;
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  // Otherwise an error that does not outlive its call would be found again by the next one.
+  static_cast<void>(cudaGetLastError());
+  throw DeviceError(
+      {.problem = std::string(what) + " failed on the GPU",
+       .actual = std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error)});
+}
+
+DeviceScope::DeviceScope(int index) : index_(index) {
+  check(cudaGetDevice(&previous_), "asking for the current device");
+  if (previous_ != index_) check(cudaSetDevice(index_), "choosing the device");
+}
+
+DeviceScope::~DeviceScope() {
+  if (previous_ != index_) static_cast<void>(cudaSetDevice(previous_));
+}
+
+bool built() noexcept { return true; }
+
+std::vector<Device> devices() {
+  const int count = device_count();
+  check_index(0, count);
+  std::vector<Device> all;
+  for (int index = 0; index < count; ++index) all.push_back(describe(index));
+  return all;
+}
+
+Device usable_device(int index) {
+  check_index(index, device_count());
+  Device device = describe(index);
+  check_capability(index, device.name, device.major, device.minor);
+  return device;
+}
+
+void synchronize(Stream stream) { check(cudaStreamSynchronize(stream), "work in a stream"); }
+
+void reset_device(int index) {
+  check_index(index, device_count());
+  const DeviceScope scope(index);
+  check(cudaDeviceReset(), "resetting the device");
+}
+
+}  // namespace qe::cuda

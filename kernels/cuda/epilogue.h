@@ -1,0 +1,329 @@
+// From sums in registers to results in memory, for both kinds of kernel: their accumulators have
+// the same layout. Device code; every float operation is one of docs/numerics.md.
+#pragma once
+
+#include <cuda_fp16.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/tile_maps.h"
+#include "kernels/scalar_math.h"
+
+namespace qe::kernels::cuda {
+
+// Values of two neighbouring columns, `missing` beyond `limit` or where there is no array. Arrays
+// are 8-byte aligned and `at` is even.
+template <class T, class Pair>
+__device__ __forceinline__ void load_pair(const T* array, int at, int limit, T missing, T& first,
+                                          T& second) {
+  first = missing;
+  second = missing;
+  if (array != nullptr && at < limit) {
+    const Pair pair = __ldg(reinterpret_cast<const Pair*>(array + at));
+    first = pair.x;
+    second = pair.y;
+  }
+}
+
+struct ColumnValues {
+  float scale, bias, weight_sum;
+  int offset;
+};
+struct RowValues {
+  float scale, floor;
+};
+
+__device__ __forceinline__ ColumnValues column_values(const Product& p, int column) {
+  const bool inside = column < p.w.n;
+  const GemmOperands& x = p.x;
+  return {
+      .scale = inside ? __ldg(x.column_scale + column) : 0.0F,
+      .bias = inside && x.bias != nullptr ? __ldg(x.bias + column) : -0.0F,
+      .weight_sum = inside && x.row_floor != nullptr ? __ldg(x.column_weight_sum + column) : 0.0F,
+      .offset = inside && x.column_offset != nullptr ? __ldg(x.column_offset + column) : 0};
+}
+
+__device__ __forceinline__ void column_pair(const Product& p, int column, ColumnValues& a,
+                                            ColumnValues& b) {
+  const GemmOperands& x = p.x;
+  load_pair<float, float2>(x.column_scale, column, p.w.n, 0.0F, a.scale, b.scale);
+  load_pair<float, float2>(x.bias, column, p.w.n, -0.0F, a.bias, b.bias);
+  load_pair<float, float2>(x.column_weight_sum, column, p.w.n, 0.0F, a.weight_sum, b.weight_sum);
+  load_pair<int, int2>(x.column_offset, column, p.w.n, 0, a.offset, b.offset);
+}
+
+__device__ __forceinline__ RowValues row_values(const Product& p, int row) {
+  const bool inside = row < p.x.m;
+  // A missing scale is 1: the product with it changes nothing.
+  return {.scale = inside && p.x.row_scale != nullptr ? __ldg(p.x.row_scale + row) : 1.0F,
+          .floor = inside && p.x.row_floor != nullptr ? __ldg(p.x.row_floor + row) : 0.0F};
+}
+
+__device__ __forceinline__ float scaled_sum(const Product& p, int acc, const RowValues& row,
+                                            const ColumnValues& column) {
+  const float addend =
+      p.x.row_floor != nullptr ? std::fma(row.floor, column.weight_sum, column.bias) : column.bias;
+  return std::fma(static_cast<float>(acc + column.offset), row.scale * column.scale, addend);
+}
+
+template <class Function, int kCount>
+__device__ __forceinline__ void apply(float (&y)[kCount], Function function) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    y[i] = function(y[i]);
+  }
+}
+
+template <int kCount>
+__device__ __forceinline__ void activate(Activation activation, float (&y)[kCount]) {
+  switch (activation) {
+    case Activation::kNone:
+      return;
+    case Activation::kRelu:
+      return apply(y, [](float v) { return scalar::relu(v); });
+    case Activation::kRelu6:
+      return apply(y, [](float v) { return scalar::relu6(v); });
+    case Activation::kGeluErf:
+      return apply(y, [](float v) { return scalar::gelu_erf(v); });
+    case Activation::kGeluTanh:
+      return apply(y, [](float v) { return scalar::gelu_tanh(v); });
+    case Activation::kTanh:
+      return apply(y, [](float v) { return scalar::tanh(v); });
+    case Activation::kSilu:
+      return apply(y, [](float v) { return scalar::silu(v); });
+    case Activation::kSigmoid:
+      return apply(y, [](float v) { return scalar::sigmoid(v); });
+  }
+}
+
+// Bytes between the rows of memory and the staging area of a chunk, 16 at a time; at the right edge
+// of the matrix element by element.
+template <class Chunk, int kBytes, bool kStore>
+__device__ __forceinline__ void move_chunk(const Product& p, std::byte* matrix, std::ptrdiff_t ld,
+                                           int row0, int column0, std::byte* staging, int lane) {
+#pragma unroll
+  for (int first = 0; first < Chunk::pieces(kBytes); first += kWarpLanes) {
+    const int piece = first + lane;
+    const int row = Chunk::piece_row(piece, kBytes);
+    const int column = Chunk::piece_column(piece, kBytes);
+    const int left = p.w.n - (column0 + column);
+    if (piece >= Chunk::pieces(kBytes) || row0 + row >= p.x.m || left <= 0) {
+      continue;
+    }
+    std::byte* inside = staging + Chunk::staging_offset(row, column, kBytes);
+    std::byte* outside = matrix + ((row0 + row) * ld + column0 + column) * kBytes;
+    std::byte* to = kStore ? outside : inside;
+    const std::byte* from = kStore ? inside : outside;
+    if (left * kBytes >= kChunkBytes) {
+      *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+    } else {
+      for (int i = 0; i < left * kBytes; ++i) {
+        to[i] = from[i];
+      }
+    }
+  }
+}
+
+template <Element kOut>
+struct Stored;
+template <>
+struct Stored<Element::kF32> {
+  using Type = float;
+};
+template <>
+struct Stored<Element::kF16> {
+  using Type = __half;
+};
+template <>
+struct Stored<Element::kU8> {
+  using Type = std::uint8_t;
+};
+template <>
+struct Stored<Element::kS8> {
+  using Type = std::int8_t;
+};
+
+__device__ __forceinline__ float to_float(float v) { return v; }
+__device__ __forceinline__ float to_float(__half v) { return __half2float(v); }
+__device__ __forceinline__ float to_float(std::uint8_t v) { return static_cast<float>(v); }
+__device__ __forceinline__ float to_float(std::int8_t v) { return static_cast<float>(v); }
+
+// The last step of one element; `place` holds the residual before and the result after it.
+template <Element kOut>
+__device__ __forceinline__ void finish(const Product& p, float y, std::byte* place) {
+  using Type = typename Stored<kOut>::Type;
+  auto* stored = reinterpret_cast<Type*>(place);
+  const GemmOperands& x = p.x;
+  if constexpr (kOut == Element::kF32 || kOut == Element::kF16) {
+    const float sum = x.residual != nullptr ? y + to_float(*stored) : y;
+    if constexpr (kOut == Element::kF32) {
+      *stored = sum;
+    } else {
+      *stored = __float2half_rn(sum);
+    }
+  } else {
+    float t = y;
+    if (x.activation != Activation::kNone) {
+      t = std::fma(y, x.out_inv_scale, x.out_zero_point);
+    } else if (x.residual != nullptr) {
+      t = std::fma(to_float(*stored), x.residual_scale, y);
+    }
+    std::uint8_t q = kOut == Element::kU8 ? scalar::round_to_u8(t) : scalar::round_to_s8(t);
+    if (x.table != nullptr) {
+      q = __ldg(x.table + q);
+    }
+    *stored = static_cast<Type>(q);
+  }
+}
+
+template <class Chunk, Element kOut>
+__device__ __forceinline__ void store_values(const Product& p, const float (&y)[Chunk::kElements],
+                                             int row0, int column0, std::byte* staging, int lane) {
+  constexpr int kBytes = element_bytes(kOut);
+  if (p.x.residual != nullptr) {
+    // Only ever read here; it may be the memory of the result itself.
+    auto* residual = const_cast<std::byte*>(static_cast<const std::byte*>(p.x.residual));
+    move_chunk<Chunk, kBytes, false>(p, residual, p.x.ld_residual, row0, column0, staging, lane);
+    __syncwarp();
+  }
+#pragma unroll
+  for (int i = 0; i < Chunk::kElements; ++i) {
+    finish<kOut>(
+        p, y[i],
+        staging + Chunk::staging_offset(Chunk::row(lane, i), Chunk::column(lane, i), kBytes));
+  }
+  __syncwarp();
+  move_chunk<Chunk, kBytes, true>(p, static_cast<std::byte*>(p.x.out), p.x.ld_out, row0, column0,
+                                  staging, lane);
+  __syncwarp();
+}
+
+// The whole epilogue of one chunk of a warp, whose first element is (row0, column0) of the result.
+template <bool kSwapped, int kFragments>
+__device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[kFragments * 4],
+                                            int row0, int column0, std::byte* staging, int lane) {
+  using Chunk = ResultChunk<kSwapped, kFragments>;
+  constexpr int kMinors = kFragments * 2;  // of a lane, along the fragments; and 2 across them
+  ColumnValues columns[kSwapped ? 2 : kMinors];
+  RowValues rows[kSwapped ? kMinors : 2];
+#pragma unroll
+  for (int i = 0; i < kMinors; i += 2) {
+    const int minor = accumulator_column(lane, i * 2);
+    if constexpr (kSwapped) {
+      rows[i] = row_values(p, row0 + minor);
+      rows[i + 1] = row_values(p, row0 + minor + 1);
+    } else {
+      column_pair(p, column0 + minor, columns[i], columns[i + 1]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int major = accumulator_row(lane, i * 2);
+    if constexpr (kSwapped) {
+      columns[i] = column_values(p, column0 + major);
+    } else {
+      rows[i] = row_values(p, row0 + major);
+    }
+  }
+  float y[Chunk::kElements];
+#pragma unroll
+  for (int i = 0; i < Chunk::kElements; ++i) {
+    const int minor = i / 4 * 2 + i % 2;
+    const int major = i / 2 % 2;
+    y[i] = scaled_sum(p, acc[i], rows[kSwapped ? minor : major], columns[kSwapped ? major : minor]);
+  }
+  activate(p.x.activation, y);
+  switch (p.x.out_type) {
+    case Element::kU8:
+      return store_values<Chunk, Element::kU8>(p, y, row0, column0, staging, lane);
+    case Element::kS8:
+      return store_values<Chunk, Element::kS8>(p, y, row0, column0, staging, lane);
+    case Element::kF16:
+      return store_values<Chunk, Element::kF16>(p, y, row0, column0, staging, lane);
+    case Element::kF32:
+      return store_values<Chunk, Element::kF32>(p, y, row0, column0, staging, lane);
+  }
+}
+
+// A warp's part of a tile: kSlabs slabs of 16 rows of fragments, kSlabStride rows apart, with
+// kRegisters accumulators each. `major` and `minor` are the first row and column of the fragments
+// in the product. The loop is rolled and copies its accumulators out, so that the long code of the
+// epilogue exists once.
+template <bool kSwapped, int kSlabStride, int kSlabs, int kRegisters>
+__device__ __forceinline__ void store_tile(const Product& p, const int (&acc)[kSlabs][kRegisters],
+                                           int major, int minor, std::byte* staging, int lane) {
+  constexpr int kFragments = kRegisters / 4 < kChunkFragments ? kRegisters / 4 : kChunkFragments;
+  constexpr int kElements = kFragments * 4;
+  constexpr int kChunks = kRegisters / kElements;
+#pragma unroll 1
+  for (int index = 0; index < kSlabs * kChunks; ++index) {
+    int chunk[kElements];
+#pragma unroll
+    for (int candidate = 0; candidate < kSlabs * kChunks; ++candidate) {
+      if (index == candidate) {
+#pragma unroll
+        for (int i = 0; i < kElements; ++i) {
+          chunk[i] = acc[candidate / kChunks][candidate % kChunks * kElements + i];
+        }
+      }
+    }
+    const int chunk_major = major + index / kChunks * kSlabStride;
+    const int chunk_minor = minor + index % kChunks * kFragments * 8;
+    const int row = kSwapped ? chunk_minor : chunk_major;
+    const int column = kSwapped ? chunk_major : chunk_minor;
+    store_chunk<kSwapped, kFragments>(p, chunk, row, column, staging, lane);
+  }
+}
+
+// Adds up the parts of the depth of one warp's accumulators. Every warp leaves its part in memory;
+// the one that comes last has the whole sum in `acc` and gets true. Sums of integers are the same
+// in any order, so results do not depend on who that is.
+template <int kSlabs, int kRegisters>
+__device__ __forceinline__ bool add_parts(const Product& p, int (&acc)[kSlabs][kRegisters],
+                                          int tile, int part, int warp, int warps, int lane) {
+  if (p.splits == 1) {
+    return true;
+  }
+  constexpr int kQuads = kSlabs * kRegisters / 4;
+  const auto place = [&](int which) {
+    return reinterpret_cast<int4*>(p.partials) +
+           (static_cast<std::ptrdiff_t>(tile * p.splits + which) * warps + warp) * kQuads *
+               kWarpLanes +
+           lane;
+  };
+#pragma unroll
+  for (int quad = 0; quad < kQuads; ++quad) {
+    const int* v = &acc[quad * 4 / kRegisters][quad * 4 % kRegisters];
+    __stcg(place(part) + quad * kWarpLanes, make_int4(v[0], v[1], v[2], v[3]));
+  }
+  __threadfence();
+  __syncwarp();
+  unsigned int arrived = 0;
+  const auto last = static_cast<unsigned int>(p.splits - 1);
+  if (lane == 0) {
+    arrived = atomicInc(p.arrivals + tile * warps + warp, last);  // back to zero after the last
+  }
+  if (__shfl_sync(0xFFFFFFFFU, arrived, 0) != last) {
+    return false;
+  }
+  __threadfence();
+  for (int other = 0; other < p.splits; ++other) {
+    if (other == part) {
+      continue;
+    }
+#pragma unroll
+    for (int quad = 0; quad < kQuads; ++quad) {
+      const int4 v = __ldcg(place(other) + quad * kWarpLanes);
+      int* sum = &acc[quad * 4 / kRegisters][quad * 4 % kRegisters];
+      sum[0] += v.x;
+      sum[1] += v.y;
+      sum[2] += v.z;
+      sum[3] += v.w;
+    }
+  }
+  return true;
+}
+
+}  // namespace qe::kernels::cuda

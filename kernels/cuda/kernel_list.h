@@ -1,0 +1,161 @@
+// The kernels of the product, as one list: it instantiates them, and the choice, the tests and the
+// benchmark walk it. Plain C++, so that the choice is tested without a GPU.
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+
+#include "kernels/cuda/tile_maps.h"
+
+namespace qe::kernels::cuda {
+
+enum class Family : std::uint8_t {
+  kMma,    // mma.sync on any GPU from compute capability 8.0
+  kWgmma,  // warp group instructions and bulk tensor copies, 9.0 alone
+};
+
+// A tile of the product is `major` rows of fragments by `minor` columns. Swapped kernels put the
+// weights along the rows, where the instructions take at least 16 or 64 of them, and so waste
+// nothing on a handful of activations.
+struct KernelShape {
+  const char* name;
+  Family family;
+  int major, minor;
+  bool swapped;
+  int stages;  // of the pipeline through shared memory
+  // kMma: the warps' grid. kWgmma: warp groups that multiply, and whether each has a tile of its
+  // own (one multiplies while the other finishes) or they share one, 64 rows each.
+  int warps_major, warps_minor;
+  int groups;
+  bool ping_pong;
+  // Blocks that take neighbouring tiles along the rows and bring half of the other operand each,
+  // for both.
+  int cluster;
+
+  constexpr int warps() const {
+    return family == Family::kMma ? warps_major * warps_minor : groups * 4;
+  }
+  // Warps that share a tile.
+  constexpr int tile_warps() const { return ping_pong ? 4 : warps(); }
+  constexpr int stage_bytes() const { return (major + minor) * kDepthBytes; }
+};
+
+constexpr KernelShape mma_kernel(const char* name, int major, int minor, int warps_major,
+                                 int warps_minor, int stages, bool swapped) {
+  return {name, Family::kMma, major, minor, swapped, stages, warps_major, warps_minor, 0, false, 1};
+}
+constexpr KernelShape wgmma_kernel(const char* name, int major, int minor, int groups, int stages,
+                                   bool swapped) {
+  return {name, Family::kWgmma, major, minor, swapped, stages, 0, 0, groups, false, 1};
+}
+constexpr KernelShape ping_pong(KernelShape shape) {
+  shape.ping_pong = true;
+  return shape;
+}
+constexpr KernelShape in_pairs(KernelShape shape) {
+  shape.cluster = 2;
+  return shape;
+}
+
+// The portable ones first.
+inline constexpr KernelShape kKernels[] = {
+    mma_kernel("mma 128x128", 128, 128, 2, 4, 3, false),
+    mma_kernel("mma 64x64", 64, 64, 2, 2, 4, false),
+    mma_kernel("mma 64x32 swapped", 64, 32, 4, 1, 6, true),
+    wgmma_kernel("wgmma 128x256", 128, 256, 2, 4, false),
+    in_pairs(wgmma_kernel("wgmma 128x256 in pairs", 128, 256, 2, 4, false)),
+    ping_pong(wgmma_kernel("wgmma 128x128 ping-pong", 128, 128, 2, 6, false)),
+    wgmma_kernel("wgmma 128x128", 128, 128, 2, 6, false),
+    wgmma_kernel("wgmma 64x64", 64, 64, 1, 6, false),
+    wgmma_kernel("wgmma 64x16 swapped", 64, 16, 1, 8, true),
+    wgmma_kernel("wgmma 64x32 swapped", 64, 32, 1, 8, true),
+};
+inline constexpr int kKernelCount = static_cast<int>(std::size(kKernels));
+
+// Tiles of a product of m x n results.
+struct TileGrid {
+  int majors, minors;
+  constexpr int count() const { return majors * minors; }
+};
+constexpr TileGrid tile_grid(const KernelShape& shape, int m, int n) {
+  const int along = shape.swapped ? n : m;
+  const int across = shape.swapped ? m : n;
+  const int rows = shape.major * shape.cluster;  // a cluster's last tile may lie outside
+  return {(along + rows - 1) / rows * shape.cluster, (across + shape.minor - 1) / shape.minor};
+}
+
+// Tile `tile` of the grid's order; those of a cluster follow one another.
+constexpr TileIndex tile_of(const KernelShape& shape, int tile, const TileGrid& grid) {
+  const TileIndex index = tile_at(tile / shape.cluster, grid.majors / shape.cluster, grid.minors);
+  return {index.major * shape.cluster + tile % shape.cluster, index.minor};
+}
+
+// Parts of a tile are added up in memory, so only as many blocks as the GPU has multiprocessors
+// share depths, and only with the smaller tiles: this bounds the memory.
+inline constexpr int kLargestSplitTile = 128 * 128;
+inline constexpr int kMostSplits = 16;
+
+constexpr bool may_split(const KernelShape& shape) {
+  return shape.major * shape.minor <= kLargestSplitTile;
+}
+constexpr std::size_t partial_bytes(int multiprocessors) {
+  return static_cast<std::size_t>(multiprocessors) * kLargestSplitTile * sizeof(std::int32_t);
+}
+constexpr std::size_t arrival_bytes(int multiprocessors) {
+  return static_cast<std::size_t>(multiprocessors) * 8 * sizeof(std::uint32_t);
+}
+
+constexpr bool valid_splits(const KernelShape& shape, int m, int n, int k, int splits,
+                            int multiprocessors) {
+  return splits == 1 ||
+         (splits > 1 && splits <= kMostSplits && splits <= depth_steps(k) && may_split(shape) &&
+          static_cast<std::int64_t>(tile_grid(shape, m, n).count()) * splits <= multiprocessors);
+}
+
+struct Choice {
+  int kernel, splits;
+};
+
+// The estimated cycles of a kernel: rounds of blocks over the multiprocessors, each of them a
+// pipeline that fills, multiplies and finishes. A model, not yet a table of measurements.
+constexpr double estimated_cycles(const KernelShape& shape, int m, int n, int k, int splits,
+                                  int multiprocessors) {
+  constexpr double kFill = 1500.0;           // launch, first loads from memory
+  constexpr double kFinishPerElement = 0.2;  // of a tile, when nothing hides it
+  constexpr double kJoin = 1500.0;           // writing and reading the parts
+  const double rate = shape.family == Family::kWgmma ? 4096.0 : 1400.0;  // multiply-adds a cycle
+  // Larger tiles wait less for operands, and so do blocks that share them.
+  const double share = shape.major * shape.minor < 128 * 128 ? 0.4 : shape.cluster > 1 ? 0.85 : 0.8;
+  const TileGrid grid = tile_grid(shape, m, n);
+  const std::int64_t blocks = static_cast<std::int64_t>(grid.count()) * splits;
+  const std::int64_t rounds = (blocks + multiprocessors - 1) / multiprocessors;
+  const int steps = (depth_steps(k) + splits - 1) / splits;
+  const double area = static_cast<double>(shape.major) * shape.minor;
+  const double multiply = steps * area * kDepthBytes / (rate * share);
+  const double finish = area * kFinishPerElement * (shape.ping_pong ? 0.5 : 1.0);
+  return kFill + static_cast<double>(rounds) * (multiply + finish) + (splits > 1 ? kJoin : 0.0);
+}
+
+constexpr Choice choose_kernel(int m, int n, int k, int multiprocessors, bool has_wgmma) {
+  Choice best{.kernel = 0, .splits = 1};
+  double best_cycles = -1.0;
+  for (int kernel = 0; kernel < kKernelCount; ++kernel) {
+    const KernelShape& shape = kKernels[kernel];
+    if ((shape.family == Family::kWgmma) != has_wgmma) {
+      continue;
+    }
+    for (int splits = 1; splits <= kMostSplits; ++splits) {
+      if (!valid_splits(shape, m, n, k, splits, multiprocessors)) {
+        continue;
+      }
+      const double cycles = estimated_cycles(shape, m, n, k, splits, multiprocessors);
+      if (best_cycles < 0.0 || cycles < best_cycles) {
+        best_cycles = cycles;
+        best = {.kernel = kernel, .splits = splits};
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace qe::kernels::cuda

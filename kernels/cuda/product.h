@@ -1,0 +1,27 @@
+// What every kernel of the product gets: the operands as the caller gave them, and where the parts
+// of a depth that several blocks share are added up.
+#pragma once
+
+#include <cstdint>
+
+#include <qe/gemm_operands.h>
+
+namespace qe::kernels::cuda {
+
+// Types of the operands along the rows and along the columns of the fragments.
+enum class Signs : std::uint8_t { kU8S8, kS8S8, kS8U8 };
+
+// `swapped` kernels have the weights along the rows.
+constexpr Signs operand_signs(bool swapped, Element activations) {
+  return activations == Element::kS8 ? Signs::kS8S8 : swapped ? Signs::kS8U8 : Signs::kU8S8;
+}
+
+struct Product {
+  GemmOperands x;
+  GemmWeights w;
+  int splits;              // parts of the depth
+  int* partials;           // [tiles][splits][elements of a tile], where splits > 1
+  unsigned int* arrivals;  // [tiles][warps], zero between launches
+};
+
+}  // namespace qe::kernels::cuda

@@ -1,0 +1,106 @@
+// Reads the machine code of the built library's GPU kernels: each multiplies with the tensor cores
+// its family is for, keeps everything in registers. What the
+// compiler does to a kernel breaks no other test.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "kernels/cuda/kernel_list.h"
+
+namespace {
+
+struct CloseProcess {
+  void operator()(std::FILE* pipe) const { pclose(pipe); }
+};
+
+template <class Visit>
+void for_each_line(const std::string& options, Visit visit) {
+  const std::string command = "'" QE_CUOBJDUMP "' " + options + " '" QE_LIBRARY "' 2>/dev/null";
+  const std::unique_ptr<std::FILE, CloseProcess> pipe(popen(command.c_str(), "r"));
+  std::array<char, 4096> buffer;
+  while (pipe && std::fgets(buffer.data(), buffer.size(), pipe.get())) {
+    visit(std::string(buffer.data()));
+  }
+}
+
+bool contains(const std::string& line, const char* part) {
+  return line.find(part) != std::string::npos;
+}
+
+struct Counts {
+  int mma = 0, wgmma = 0, copies = 0, local = 0;
+};
+
+// By architecture and function.
+std::map<std::string, Counts> read_code() {
+  std::map<std::string, Counts> functions;
+  std::string architecture;
+  Counts* counts = nullptr;
+  for_each_line("-sass", [&](const std::string& line) {
+    if (contains(line, "code for sm_")) {
+      architecture = line.substr(line.find("sm_"));
+      counts = nullptr;
+    } else if (contains(line, "Function :")) {
+      counts = &functions[architecture + line];
+    } else if (counts) {
+      counts->wgmma += contains(line, "IGMMA.") ? 1 : 0;
+      counts->mma += contains(line, " IMMA.") ? 1 : 0;
+      counts->copies += contains(line, "UTMALDG") || contains(line, "LDGSTS") ? 1 : 0;
+      counts->local += contains(line, " LDL") || contains(line, " STL") ? 1 : 0;
+    }
+  });
+  return functions;
+}
+
+// Kernels come for u8 and for s8 activations.
+constexpr int kTypes = 2;
+
+int count_family(qe::kernels::cuda::Family family) {
+  int count = 0;
+  for (const auto& shape : qe::kernels::cuda::kKernels) count += shape.family == family ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("kernels multiply with the tensor cores and keep nothing in local memory") {
+  if (std::string(QE_CUOBJDUMP).empty()) {
+    MESSAGE("skipped: cuobjdump is not installed");
+    return;
+  }
+  using qe::kernels::cuda::Family;
+  int mma = 0;
+  int wgmma = 0;
+  for (const auto& [name, counts] : read_code()) {
+    if (!contains(name, "product")) continue;
+    CAPTURE(name);
+    const bool warp_group = contains(name, "wgmma_product");
+    CHECK((warp_group ? counts.wgmma : counts.mma) > 0);
+    CHECK((warp_group ? counts.mma : counts.wgmma) == 0);
+    CHECK(counts.copies > 0);
+    CHECK(counts.local == 0);
+    (warp_group ? wgmma : mma) += 1;
+  }
+  CHECK(wgmma == count_family(Family::kWgmma) * kTypes);
+  CHECK(mma == count_family(Family::kMma) * kTypes * 2);  // for 8.0 and for 9.0
+}
+
+TEST_CASE("no kernel has a stack or spills registers") {
+  if (std::string(QE_CUOBJDUMP).empty()) {
+    MESSAGE("skipped: cuobjdump is not installed");
+    return;
+  }
+  int seen = 0;
+  for_each_line("-res-usage", [&](const std::string& line) {
+    if (!contains(line, "REG:")) return;
+    ++seen;
+    CAPTURE(line);
+    CHECK(contains(line, "STACK:0 "));
+    CHECK(contains(line, "LOCAL:0 "));
+  });
+  CHECK(seen > 0);
+}
