@@ -1,5 +1,6 @@
 // qe-bench: the latency study of one or several models, the worker of comparisons with other
-// engines, and the writer of models with random weights to study.
+// engines, the writer of models with random weights to study, and (qe-bench gemm) the measurement
+// of single matrix products.
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -7,12 +8,14 @@
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qe/error.h>
 #include <qe/synthetic.h>
 
 #include "tools/bench/follow.h"
+#include "tools/bench/gemm/study.h"
 #include "tools/bench/report.h"
 #include "tools/bench/study.h"
 #include "tools/support/args.h"
@@ -36,7 +39,9 @@ constexpr const char* kExamples =
     "  qe-bench --synthetic resnet50 --save DIR\n"
     "      Write a ResNet-50 with random weights.\n"
     "  qe-bench --synthetic bert-base:7 --save DIR\n"
-    "      Write a BERT-base with random weights of seed 7, to be quantized and measured.\n";
+    "      Write a BERT-base with random weights of seed 7, to be quantized and measured.\n"
+    "  qe-bench gemm --help\n"
+    "      The integer matrix product by itself, on the CPU or a GPU, beside a rival's.\n";
 
 struct Options {
   std::vector<std::string> models;
@@ -158,6 +163,7 @@ int measure(const Options& options) {
 }
 
 int run(int argc, const char* const* argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "gemm") return run_gemm_bench(argc - 1, argv + 1);
   const Options options = parse_options(argc, argv);
   if (!options.synthetic.empty()) return write_model(options);
   if (options.follow) {

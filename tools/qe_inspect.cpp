@@ -1,11 +1,12 @@
 // qe-inspect: everything about a model directory and the program compiled from it, without running
-// it; and the instruction sets of this machine.
+// it; and the instruction sets and GPUs of this machine.
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include <qe/cuda/device.h>
 #include <qe/error.h>
 #include <qe/load.h>
 #include <qe/model.h>
@@ -29,11 +30,14 @@ constexpr const char* kExamples =
     "  qe-inspect models/tiny-shapes --plan --batch 8\n"
     "      A model of images, for runs of at most 8 images.\n"
     "  qe-inspect --isa\n"
-    "      Instruction sets this CPU has, and the one that is taken (QE_ISA caps it).\n";
+    "      Instruction sets this CPU has, and the one that is taken (QE_ISA caps it).\n"
+    "  qe-inspect --devices\n"
+    "      GPUs of this machine, and which of them kernels run on.\n";
 
 struct Options {
   std::string model;
   std::string isa;  // not empty: asked for; "list" or a name to cap at
+  bool devices = false;
   bool tensors = false;
   bool graph = false;
   bool passes = false;
@@ -52,6 +56,7 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_option("MODEL_DIR", options.model, "Model directory");
   app.add_flag("--isa{list}", options.isa,
                "List instruction sets and the one taken; --isa=NAME caps it");
+  app.add_flag("--devices", options.devices, "List GPUs");
   app.add_flag("--tensors", options.tensors, "Tensors and quantization of the directory");
   app.add_flag("--graph", options.graph, "The graph as built");
   app.add_flag("--passes", options.passes, "The graph before and after every pass");
@@ -69,8 +74,8 @@ Options parse_options(int argc, const char* const* argv) {
   if (!options.isa.empty() && options.isa != "list") {
     options.flags.isa = capped_isa(options.isa, "--isa");
   }
-  if (options.model.empty() && options.isa.empty()) {
-    throw UsageError({.problem = "give a model directory, or --isa"});
+  if (options.model.empty() && options.isa.empty() && !options.devices) {
+    throw UsageError({.problem = "give a model directory, --isa or --devices"});
   }
   return options;
 }
@@ -84,6 +89,52 @@ Table isa_table(Isa taken) {
     table.rows.push_back({std::string(name(isa)), has ? "yes" : "no", isa == taken ? "yes" : ""});
   }
   return table;
+}
+
+Table device_table(const std::vector<cuda::Device>& devices) {
+  Table table{.title = "GPUs",
+              .header = {"index", "name", "compute capability", "usable", "multiprocessors",
+                         "most MHz", "memory MB", "free MB"},
+              .text_columns = 4};
+  const auto megabytes = [](std::size_t bytes) { return std::to_string(bytes / 1'000'000); };
+  for (const cuda::Device& device : devices) {
+    table.rows.push_back({std::to_string(device.index), device.name,
+                          std::to_string(device.major) + "." + std::to_string(device.minor),
+                          device.usable ? "yes" : "no", std::to_string(device.multiprocessors),
+                          std::to_string(device.max_clock_mhz), megabytes(device.memory_bytes),
+                          megabytes(device.free_bytes)});
+  }
+  return table;
+}
+
+Json device_json(const std::vector<cuda::Device>& devices) {
+  Json all = Json::array();
+  for (const cuda::Device& device : devices) {
+    all.push_back({{"index", device.index},
+                   {"name", device.name},
+                   {"compute_capability", {device.major, device.minor}},
+                   {"usable", device.usable},
+                   {"multiprocessors", device.multiprocessors},
+                   {"max_clock_mhz", device.max_clock_mhz},
+                   {"memory_bytes", device.memory_bytes},
+                   {"free_bytes", device.free_bytes}});
+  }
+  return all;
+}
+
+// What does not need a model.
+void write_machine(const Options& options, std::ostream& out) {
+  const std::string& format = options.flags.format;
+  const std::vector<cuda::Device> devices =
+      options.devices ? cuda::devices() : std::vector<cuda::Device>{};
+  if (format == "json") {
+    Json result = begin_result("qe-inspect", options.flags, {});
+    if (options.devices) result["devices"] = device_json(devices);
+    write_json(out, result);
+    return;
+  }
+  if (!options.isa.empty()) write_table(out, isa_table(options.flags.isa), format);
+  if (options.devices) write_table(out, device_table(devices), format);
 }
 
 void write_passes(std::ostream& out, const Model& model, const std::vector<PassTrace>& passes) {
@@ -127,6 +178,7 @@ void write_json_report(const Options& options, const Checkpoint& checkpoint, Mod
                                           .max_sequences = options.flags.batch,
                                           .threads = options.flags.threads,
                                           .isa = options.flags.isa});
+  if (options.devices) result["devices"] = device_json(cuda::devices());
   result.update(inspection_json(checkpoint, model, *plan, passes));
   write_json(out, result);
 }
@@ -134,12 +186,8 @@ void write_json_report(const Options& options, const Checkpoint& checkpoint, Mod
 int run(int argc, const char* const* argv) {
   const Options options = parse_options(argc, argv);
   Output output(options.flags.output);
-  if (!options.isa.empty() && options.model.empty()) {
-    if (options.flags.format == "json") {
-      write_json(output.stream(), begin_result("qe-inspect", options.flags, {}));
-    } else {
-      write_table(output.stream(), isa_table(options.flags.isa), options.flags.format);
-    }
+  if (options.model.empty()) {
+    write_machine(options, output.stream());
     output.flush();
     return kExitOk;
   }
@@ -149,9 +197,7 @@ int run(int argc, const char* const* argv) {
   if (options.flags.format == "json") {
     write_json_report(options, checkpoint, std::move(model), output.stream());
   } else {
-    if (!options.isa.empty()) {
-      write_table(output.stream(), isa_table(options.flags.isa), options.flags.format);
-    }
+    if (!options.isa.empty() || options.devices) write_machine(options, output.stream());
     write_sections(options, checkpoint, std::move(model), output.stream());
   }
   output.flush();

@@ -133,6 +133,7 @@ TEST_CASE("each kind of error has its exit code") {
   CHECK(code_of(IoError({.problem = "input or output"})) == 5);
   CHECK(code_of(ResourceError({.problem = "memory"})) == 6);
   CHECK(code_of(std::bad_alloc()) == 6);
+  CHECK(code_of(DeviceError({.problem = "GPU"})) == 7);
   CHECK(code_of(std::logic_error("internal")) == 70);
   CHECK(code_of(EarlyExit{}) == 0);
   CHECK_FALSE(interrupted());

@@ -80,6 +80,8 @@ int run_tool(const std::string& name, const std::function<int()>& body) noexcept
     return report(name, error.what(), kExitIo);
   } catch (const ResourceError& error) {
     return report(name, error.what(), kExitResource);
+  } catch (const DeviceError& error) {
+    return report(name, error.what(), kExitDevice);
   } catch (const std::bad_alloc&) {
     return report(name, "out of memory", kExitResource);
   } catch (const std::exception& error) {

@@ -15,6 +15,7 @@ enum ExitCode : int {
   kExitData = 4,
   kExitIo = 5,
   kExitResource = 6,
+  kExitDevice = 7,
   kExitInternal = 70,  // a fault of the program itself
   kExitInterrupted = 130,
 };
