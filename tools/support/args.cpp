@@ -93,7 +93,8 @@ void describe(CLI::App& app, const std::string& name, const std::string& purpose
                        "Print the version and stop");
   app.footer("\nExamples:\n" + examples +
              "\nExit codes: 0 success, 1 a --fail-if threshold failed, 2 usage, 3 bad model, 4 bad "
-             "data,\n5 input or output, 6 out of memory or capacity, 7 no usable GPU, 130 interrupted.");
+             "data,\n5 input or output, 6 out of memory or capacity, 7 no usable GPU, 130 "
+             "interrupted.");
 }
 
 Isa capped_isa(const std::string& text, const std::string& flag) {
