@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "kernels/cuda/depth_parts.h"
 #include "kernels/cuda/epilogue.h"
 #include "kernels/cuda/launch.h"
 

@@ -1,0 +1,262 @@
+// The kernel for compute capability 9.0: one warp brings tiles through a ring of stages with bulk
+// tensor copies, warp groups multiply them with wgmma, sums in registers. The grid is as large as
+// the GPU; every block walks tiles until none is left. In ping-pong kernels two warp groups take
+// tiles in turn, one finishing its results while the other multiplies. Device code, for one file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/depth_parts.h"
+#include "kernels/cuda/epilogue.h"
+#include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/pipeline.h"
+#include "kernels/cuda/wgmma.h"
+
+namespace qe::kernels::cuda {
+namespace {
+
+constexpr int kGroupWarps = 4;
+constexpr int kGroupThreads = kGroupWarps * kWarpLanes;
+constexpr int kGroupRows = 64;  // of one instruction
+
+// Registers of a thread: what two warp groups that multiply and one that copies share out.
+constexpr int kCopyRegisters = 24;
+constexpr int kMultiplyRegisters = 240;
+
+template <int kKernel>
+struct WgmmaTile {
+  static constexpr KernelShape kShape = kKernels[kKernel];
+  static constexpr int kMajor = kShape.major;
+  static constexpr int kMinor = kShape.minor;
+  static constexpr int kStages = kShape.stages;
+  static constexpr bool kSwapped = kShape.swapped;
+  static constexpr bool kPingPong = kShape.ping_pong;
+  static constexpr int kCluster = kShape.cluster;
+  static constexpr int kGroups = kShape.groups;
+  static constexpr int kThreads = (1 + kGroups) * kGroupThreads;
+  static constexpr int kSlabs = kPingPong ? kMajor / kGroupRows : 1;  // instructions of a group
+  static constexpr int kRegisters = kMinor / 2;
+  static constexpr int kBlocksPerMultiprocessor = kGroups == 1 ? 2 : 1;
+  static_assert(kPingPong ? kGroups == 2 : kMajor == kGroups * kGroupRows);
+
+  static_assert(kCluster == 1 || (!kPingPong && !may_split(kShape)));
+
+  static constexpr int kMajorBytes = kMajor * kDepthBytes;
+  static constexpr int kStageBytes = kShape.stage_bytes();
+  static constexpr int kStagingAt = kStages * kStageBytes;
+  static constexpr int kBarriersAt = kStagingAt + kGroups * kGroupWarps * kStagingBytes;
+  static constexpr int kBarriers = 2 * kStages + 2;
+  // The tiles begin at a multiple of their swizzle pattern.
+  static constexpr int kSharedBytes = kBarriersAt + kBarriers * 8 + kSwizzleAtomBytes;
+  static_assert(kStageBytes % kSwizzleAtomBytes == 0 && kMajorBytes % kSwizzleAtomBytes == 0);
+  static_assert(kSharedBytes * kBlocksPerMultiprocessor <= 227 * 1024);
+};
+
+// The block's shared memory by address.
+template <class Tile>
+struct Shared {
+  std::uint32_t base;
+
+  __device__ std::uint32_t major(int stage) const { return base + stage * Tile::kStageBytes; }
+  __device__ std::uint32_t minor(int stage) const { return major(stage) + Tile::kMajorBytes; }
+  __device__ std::uint32_t barrier(int i) const { return base + Tile::kBarriersAt + i * 8; }
+  __device__ std::uint32_t full(int stage) const { return barrier(stage); }
+  __device__ std::uint32_t empty(int stage) const { return barrier(Tile::kStages + stage); }
+  __device__ std::uint32_t turn(int group) const { return barrier(2 * Tile::kStages + group); }
+};
+
+// What a block does, one after the other: item i of the grid's order is part i % splits of tile
+// i / splits.
+struct Work {
+  TileGrid grid;
+  int items, steps;
+};
+struct Item {
+  int tile, part;
+  TileIndex index;
+  DepthRange range;
+};
+
+template <class Tile>
+__device__ __forceinline__ Work all_work(const Product& p) {
+  constexpr KernelShape kShape = Tile::kShape;
+  const TileGrid grid = tile_grid(kShape, p.x.m, p.w.n);
+  return {grid, grid.count() * p.splits, depth_steps(p.w.k)};
+}
+
+template <class Tile>
+__device__ __forceinline__ Item item_at(const Product& p, const Work& work, int item) {
+  constexpr KernelShape kShape = Tile::kShape;
+  const int tile = item / p.splits;
+  const int part = item % p.splits;
+  return {tile, part, tile_of(kShape, tile, work.grid), depth_part(work.steps, part, p.splits)};
+}
+
+template <class Tile>
+__device__ __forceinline__ void copy_tiles(const Product& p, const Shared<Tile>& shared,
+                                           const CUtensorMap& major, const CUtensorMap& minor) {
+  const Work work = all_work<Tile>(p);
+  RingPosition<Tile::kStages> at;
+  for (int i = static_cast<int>(blockIdx.x); i < work.items; i += static_cast<int>(gridDim.x)) {
+    const Item item = item_at<Tile>(p, work, i);
+    for (int step = item.range.begin; step < item.range.end; ++step) {
+      wait_barrier(shared.empty(at.stage), at.parity ^ 1U);
+      const std::uint32_t full = shared.full(at.stage);
+      arrive_expecting(full, Tile::kStageBytes);
+      copy_tile(shared.major(at.stage), major, step * kDepthBytes, item.index.major * Tile::kMajor,
+                full);
+      if constexpr (Tile::kCluster == 1) {
+        copy_tile(shared.minor(at.stage), minor, step * kDepthBytes,
+                  item.index.minor * Tile::kMinor, full);
+      } else {
+        // This block's share of the minor operand's rows goes to all of its cluster.
+        const int first = static_cast<int>(block_in_cluster()) * (Tile::kMinor / Tile::kCluster);
+        copy_tile_to((1U << Tile::kCluster) - 1U, shared.minor(at.stage) + first * kDepthBytes,
+                     minor, step * kDepthBytes, item.index.minor * Tile::kMinor + first, full);
+      }
+      at.advance();
+    }
+  }
+}
+
+// This warp has read the stage. All blocks that write into it have to know.
+template <class Tile>
+__device__ __forceinline__ void release(const Shared<Tile>& shared, int stage, int lane) {
+  if constexpr (Tile::kCluster == 1) {
+    if (lane == 0) {
+      arrive(shared.empty(stage));
+    }
+  } else if (lane < Tile::kCluster) {
+    arrive_at(static_cast<std::uint32_t>(lane), shared.empty(stage));
+  }
+}
+
+// The sums of one item, as its stages arrive. `first_row`: of the warp group in the tile. `issued`
+// is called once the last instruction is under way.
+template <class Tile, Signs kSigns, class Issued>
+__device__ __forceinline__ void multiply_item(int (&acc)[Tile::kSlabs][Tile::kRegisters], int steps,
+                                              const Shared<Tile>& shared, int first_row,
+                                              RingPosition<Tile::kStages>& at, int lane,
+                                              Issued issued) {
+  int before = -1;  // the stage that the batch before reads
+  for (int step = 0; step < steps; ++step) {
+    wait_barrier(shared.full(at.stage), at.parity);
+    const std::uint64_t a = matrix_descriptor(shared.major(at.stage) + first_row * kDepthBytes);
+    const std::uint64_t b = matrix_descriptor(shared.minor(at.stage));
+    hold(acc);
+    wgmma_fence();
+#pragma unroll
+    for (int i = 0; i < kInstructionsPerTile; ++i) {
+#pragma unroll
+      for (int slab = 0; slab < Tile::kSlabs; ++slab) {
+        const std::uint64_t rows = slab * (kGroupRows * kDepthBytes / 16);
+        wgmma<kSigns>(acc[slab], a + rows + i * kDescriptorStep, b + i * kDescriptorStep,
+                      step > 0 || i > 0 ? 1 : 0);
+      }
+    }
+    wgmma_commit();
+    wgmma_wait<1>();
+    if (before >= 0) {
+      release(shared, before, lane);
+    }
+    before = at.stage;
+    at.advance();
+  }
+  issued();
+  wgmma_wait<0>();
+  hold(acc);
+  release(shared, before, lane);
+}
+
+template <class Tile, Signs kSigns>
+__device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Tile>& shared,
+                                               std::byte* memory, int group, int warp, int lane) {
+  const Work work = all_work<Tile>(p);
+  RingPosition<Tile::kStages> at;
+  std::byte* staging = memory + Tile::kStagingAt + (group * kGroupWarps + warp) * kStagingBytes;
+  const int first_row = Tile::kPingPong ? 0 : group * kGroupRows;
+  const int tile_warp = Tile::kPingPong ? warp : group * kGroupWarps + warp;
+  int acc[Tile::kSlabs][Tile::kRegisters] = {};
+  int round = 0;
+  for (int i = static_cast<int>(blockIdx.x); i < work.items;
+       i += static_cast<int>(gridDim.x), ++round) {
+    const Item item = item_at<Tile>(p, work, i);
+    const int steps = item.range.end - item.range.begin;
+    if constexpr (Tile::kPingPong) {
+      if (round % 2 != group) {
+        at.advance(steps);  // the other group's
+        continue;
+      }
+      // Not before the other group has waited for all stages of the item before: nobody may be
+      // more than one phase behind a barrier.
+      const int turn = group == 0 ? round / 2 - 1 : round / 2;
+      if (turn >= 0) {
+        wait_barrier(shared.turn(group), static_cast<std::uint32_t>(turn) & 1U);
+      }
+    }
+    multiply_item<Tile, kSigns>(acc, steps, shared, first_row, at, lane, [&] {
+      if (Tile::kPingPong && lane == 0) {
+        arrive(shared.turn(1 - group));
+      }
+    });
+    if (add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
+      store_tile<Tile::kSwapped, kGroupRows>(
+          p, acc, item.index.major * Tile::kMajor + first_row + warp * 16,
+          item.index.minor * Tile::kMinor, staging, lane);
+    }
+  }
+}
+
+template <int kKernel, Signs kSigns>
+__global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
+                                  WgmmaTile<kKernel>::kBlocksPerMultiprocessor)
+    wgmma_product(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap major,
+                  const __grid_constant__ CUtensorMap minor) {
+  using Tile = WgmmaTile<kKernel>;
+  extern __shared__ __align__(1024) std::byte dynamic[];
+  const auto start = static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic));
+  const std::uint32_t skip = (kSwizzleAtomBytes - start % kSwizzleAtomBytes) % kSwizzleAtomBytes;
+  const Shared<Tile> shared{start + skip};
+  const int thread = static_cast<int>(threadIdx.x);
+  const int lane = thread % kWarpLanes;
+  const int warp = thread / kWarpLanes % kGroupWarps;
+  // The same in all lanes, and known to be so by the compiler.
+  const int group = __shfl_sync(0xFFFFFFFFU, thread / kGroupThreads, 0);
+  if (thread == 0) {
+    prefetch_tensor_map(major);
+    prefetch_tensor_map(minor);
+    for (int stage = 0; stage < Tile::kStages; ++stage) {
+      init_barrier(shared.full(stage), 1);
+      init_barrier(shared.empty(stage), Tile::kShape.tile_warps() * Tile::kCluster);
+    }
+    init_barrier(shared.turn(0), kGroupWarps);
+    init_barrier(shared.turn(1), kGroupWarps);
+    publish_barriers();
+  }
+  if constexpr (Tile::kCluster == 1) {
+    __syncthreads();
+  } else {
+    wait_for_cluster();
+  }
+  if (group == 0) {
+    if constexpr (Tile::kGroups == 2) {
+      give_registers<kCopyRegisters>();
+    }
+    if (thread == 0) {
+      copy_tiles<Tile>(p, shared, major, minor);
+    }
+  } else {
+    if constexpr (Tile::kGroups == 2) {
+      take_registers<kMultiplyRegisters>();
+    }
+    multiply_tiles<Tile, kSigns>(p, shared, dynamic + skip, group - 1, warp, lane);
+  }
+  if constexpr (Tile::kCluster > 1) {
+    __syncwarp();
+    wait_for_cluster();  // the other block may still arrive at barriers here
+  }
+}
+
+}  // namespace
+}  // namespace qe::kernels::cuda
