@@ -14,6 +14,7 @@
 
 #include "loaders/safetensors.h"
 #include "tests/loaders/support.h"
+#include "tests/support/float_models.h"
 
 #include <qe/load.h>
 #include <qe/session.h>
@@ -116,10 +117,12 @@ int check_folder(const fs::path& folder) {
 }
 
 TEST_CASE("image models of the repository give their libraries' logits") {
+  if (qe::test::skip_float("image models")) return;
   CHECK(check_folder(fs::path(QE_SOURCE_DIR) / "tests/data/image_models") >= 3);
 }
 
 TEST_CASE("architectures of full width give their libraries' logits") {
+  if (qe::test::skip_float("image models")) return;
   const char* const folder = std::getenv("QE_GOLDEN_DIR");
   if (folder == nullptr) {
     MESSAGE("skipped: QE_GOLDEN_DIR is not set");
@@ -129,6 +132,7 @@ TEST_CASE("architectures of full width give their libraries' logits") {
 }
 
 TEST_CASE("trained image models give their libraries' logits") {
+  if (qe::test::skip_float("image models")) return;
   const auto models = qe::test::shared_data("models");
   const auto goldens = qe::test::shared_data("goldens");
   if (!models || !goldens) return;
