@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the libFuzzer targets and runs each of them for SECONDS (default 20) from its seeds; the first
-# crash, leak or unit of more than two seconds ends it with the input that caused it.
+# crash, leak or unit of more than ten seconds ends it with the input that caused it.
 #   tests/fuzz/run.sh [SECONDS]
 # A long run of one target: build/fuzz/tests/fuzz/fuzz_NAME -max_len=512 -runs=10000000 CORPUS_FOLDER
 set -euo pipefail
@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
     longest=2048  # the tables of a JPEG alone have 600 bytes
     inputs+=(tests/data/images)
   fi
-  if ! build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len="$longest" -timeout=2 \
+  if ! build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len="$longest" -timeout=10 \
     -print_final_stats=1 -artifact_prefix="$PWD/build/fuzz/" "${inputs[@]}" >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
     echo "fuzz_$target failed" >&2
