@@ -77,17 +77,17 @@ class Weights {
   }
   double draw(const ActivationOp& op, const Node& node) {
     switch (op.kind) {
-      case ActivationKind::kRelu:
-      case ActivationKind::kRelu6:
+      case Activation::kRelu:
+      case Activation::kRelu6:
         return (sums_.contains(node.inputs[0]) ? kKeptOfSum : 0.5) * input(node);
-      case ActivationKind::kGeluErf:
-      case ActivationKind::kGeluTanh:
-      case ActivationKind::kSilu:
+      case Activation::kGeluErf:
+      case Activation::kGeluTanh:
+      case Activation::kSilu:
         return 0.4 * input(node);
-      case ActivationKind::kSigmoid:
+      case Activation::kSigmoid:
         return 0.3;
-      case ActivationKind::kTanh:
-      case ActivationKind::kNone:
+      case Activation::kTanh:
+      case Activation::kNone:
         break;
     }
     return input(node);

@@ -52,8 +52,8 @@ std::string describe(const Value& value) {
   return text;
 }
 
-std::string fused(ActivationKind activation) {
-  return activation == ActivationKind::kNone ? "" : "+" + std::string(name(activation));
+std::string fused(Activation activation) {
+  return activation == Activation::kNone ? "" : "+" + std::string(name(activation));
 }
 
 std::string describe(const Padding& p) {
@@ -115,23 +115,23 @@ std::string_view op_name(const Op& op) {
                     op);
 }
 
-std::string_view name(ActivationKind kind) {
+std::string_view name(Activation kind) {
   switch (kind) {
-    case ActivationKind::kNone:
+    case Activation::kNone:
       return "none";
-    case ActivationKind::kRelu:
+    case Activation::kRelu:
       return "relu";
-    case ActivationKind::kRelu6:
+    case Activation::kRelu6:
       return "relu6";
-    case ActivationKind::kGeluErf:
+    case Activation::kGeluErf:
       return "gelu_erf";
-    case ActivationKind::kGeluTanh:
+    case Activation::kGeluTanh:
       return "gelu_tanh";
-    case ActivationKind::kTanh:
+    case Activation::kTanh:
       return "tanh";
-    case ActivationKind::kSilu:
+    case Activation::kSilu:
       return "silu";
-    case ActivationKind::kSigmoid:
+    case Activation::kSigmoid:
       return "sigmoid";
   }
   return "unknown";

@@ -46,7 +46,7 @@ struct BertConfig {
 
   std::int64_t hidden, layers, heads, intermediate, vocab, positions, types;
   double epsilon;
-  ActivationKind activation;
+  Activation activation;
 };
 
 ValueId encoder_layer(ModelBuilder& b, const BertConfig& c, ValueId x, const std::string& layer) {
@@ -88,7 +88,7 @@ Model bert_for_sequence_classification(const Checkpoint& checkpoint) {
   }
   const ValueId first = b.select_first(x, scope("pooler.first_token"));
   const ValueId dense = b.linear(first, scope("pooler.dense"), c.hidden);
-  const ValueId pooled = b.activation(dense, scope("pooler"), ActivationKind::kTanh);
+  const ValueId pooled = b.activation(dense, scope("pooler"), Activation::kTanh);
   Model model = b.finish(b.linear(pooled, "classifier", b.head_rows("classifier")));
   model.vocab_size = static_cast<int>(c.vocab);
   model.max_positions = static_cast<int>(c.positions);

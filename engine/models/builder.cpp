@@ -51,11 +51,11 @@ bool finite(const Tensor& tensor) {
 
 }  // namespace
 
-ActivationKind parse_activation(const Config& config, std::string_view key) {
+Activation parse_activation(const Config& config, std::string_view key) {
   const std::string text = config.string_or(key, "gelu");
-  if (text == "gelu") return ActivationKind::kGeluErf;
-  if (text == "gelu_new" || text == "gelu_pytorch_tanh") return ActivationKind::kGeluTanh;
-  if (text == "relu") return ActivationKind::kRelu;
+  if (text == "gelu") return Activation::kGeluErf;
+  if (text == "gelu_new" || text == "gelu_pytorch_tanh") return Activation::kGeluTanh;
+  if (text == "relu") return Activation::kRelu;
   throw UnsupportedError({.problem = "unsupported activation",
                           .file = config.file(),
                           .name = std::string(key),
@@ -194,7 +194,7 @@ void ModelBuilder::annotate_outputs() {
   }
 }
 
-ValueId ModelBuilder::activation(ValueId x, const std::string& name, ActivationKind kind) {
+ValueId ModelBuilder::activation(ValueId x, const std::string& name, Activation kind) {
   return model_.graph.add_node(name, ActivationOp{kind}, {x}, model_.graph.value(x).shape);
 }
 

@@ -33,7 +33,7 @@ class ModelBuilder {
   // Accepts weight/bias and the legacy gamma/beta.
   ValueId layer_norm(ValueId x, const std::string& module, double epsilon);
   ValueId linear(ValueId x, const std::string& module, std::int64_t out_features);
-  ValueId activation(ValueId x, const std::string& name, ActivationKind kind);
+  ValueId activation(ValueId x, const std::string& name, Activation kind);
   ValueId add(ValueId a, ValueId b, const std::string& name);
   ValueId attention(ValueId q, ValueId k, ValueId v, const std::string& name, int heads);
   // The same with q, k and v side by side in one value, [tokens, 3 width].
@@ -79,6 +79,6 @@ class ModelBuilder {
 
 // The activation named by a Hugging Face config key. Throws UnsupportedError naming those
 // supported.
-ActivationKind parse_activation(const Config& config, std::string_view key);
+Activation parse_activation(const Config& config, std::string_view key);
 
 }  // namespace qe

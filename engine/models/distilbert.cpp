@@ -29,7 +29,7 @@ struct DistilBertConfig {
   }
 
   std::int64_t hidden, layers, heads, intermediate, vocab, positions;
-  ActivationKind activation;
+  Activation activation;
 };
 
 ValueId encoder_layer(ModelBuilder& b, const DistilBertConfig& c, ValueId x,
@@ -68,7 +68,7 @@ Model distilbert_for_sequence_classification(const Checkpoint& checkpoint) {
   }
   const ValueId first = b.select_first(x, scope("first_token"));
   const ValueId dense = b.linear(first, "pre_classifier", c.hidden);
-  const ValueId active = b.activation(dense, "pre_classifier.relu", ActivationKind::kRelu);
+  const ValueId active = b.activation(dense, "pre_classifier.relu", Activation::kRelu);
   Model model = b.finish(b.linear(active, "classifier", b.head_rows("classifier")));
   model.vocab_size = static_cast<int>(c.vocab);
   model.max_positions = static_cast<int>(c.positions);

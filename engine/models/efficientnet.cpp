@@ -39,7 +39,7 @@ Model efficientnet(const Checkpoint& checkpoint) {
                         std::int64_t channels, ConvShape shape) {
     shape.padding = style.padding;
     x = b.conv_norm(x, module, norm, channels, shape, style.epsilon);
-    return b.activation(x, module + ".act", ActivationKind::kSilu);
+    return b.activation(x, module + ".act", Activation::kSilu);
   };
 
   ValueId x = conv(b.image(), torchvision ? "features.0.0" : "conv_stem",
@@ -61,7 +61,7 @@ Model efficientnet(const Checkpoint& checkpoint) {
       block.stride = i == 0 ? stage.stride : 1;
       block.wide = b.shape(x)[3] * stage.expansion;
       block.out = stage.channels;
-      x = inverted_residual(b, x, name, block, ActivationKind::kSilu, style);
+      x = inverted_residual(b, x, name, block, Activation::kSilu, style);
     }
   }
   x = conv(x, torchvision ? "features.8.0" : "conv_head", torchvision ? "features.8.1" : "bn2",

@@ -17,7 +17,7 @@ void name_as_timm(const std::string& block, bool expands, InvertedResidual& resi
 }
 
 ValueId inverted_residual(ImageModelBuilder& b, ValueId x, const std::string& name,
-                          const InvertedResidual& block, ActivationKind activation,
+                          const InvertedResidual& block, Activation activation,
                           const ConvStyle& style) {
   const auto convolve = [&](ValueId in, const InvertedResidual::Module& module,
                             std::int64_t channels, ConvShape shape) {
@@ -38,7 +38,7 @@ ValueId inverted_residual(ImageModelBuilder& b, ValueId x, const std::string& na
     ValueId gate = b.global_average_pool(y, name + ".squeeze");
     gate = b.activation(b.pointwise_linear(gate, reduce, channels), reduce + ".act", activation);
     gate = b.activation(b.pointwise_linear(gate, expand, block.wide), name + ".gate",
-                        ActivationKind::kSigmoid);
+                        Activation::kSigmoid);
     y = b.scale_channels(y, gate, name + ".excite");
   }
   y = convolve(y, block.project, block.out, {});

@@ -35,7 +35,7 @@ void name_as_timm(const std::string& block, bool expands, InvertedResidual& resi
 
 // The block's output, with the shortcut around it where the shapes agree and the stride is 1.
 ValueId inverted_residual(ImageModelBuilder& b, ValueId x, const std::string& name,
-                          const InvertedResidual& block, ActivationKind activation,
+                          const InvertedResidual& block, Activation activation,
                           const ConvStyle& style);
 
 }  // namespace qe

@@ -87,7 +87,7 @@ Model mobilenet_v2(const Checkpoint& checkpoint) {
                         std::int64_t channels, ConvShape shape) {
     shape.padding = style.padding;
     x = b.conv_norm(x, module, norm, channels, shape, style.epsilon);
-    return b.activation(x, module + ".act", ActivationKind::kRelu6);
+    return b.activation(x, module + ".act", Activation::kRelu6);
   };
 
   const std::int64_t stem =
@@ -108,7 +108,7 @@ Model mobilenet_v2(const Checkpoint& checkpoint) {
       block.stride = i == 0 ? stage.stride : 1;
       block.wide = b.shape(x)[3] * stage.expansion;
       block.out = round_channels(stage.channels * scale.width);
-      x = inverted_residual(b, x, name, block, ActivationKind::kRelu6, style);
+      x = inverted_residual(b, x, name, block, Activation::kRelu6, style);
     }
   }
   const std::int64_t head =

@@ -53,7 +53,7 @@ class ResNet {
   }
 
   ValueId relu(ValueId x, const std::string& name) {
-    return b_.activation(x, name, ActivationKind::kRelu);
+    return b_.activation(x, name, Activation::kRelu);
   }
 
  private:

@@ -43,7 +43,7 @@ void require_option_a(const Config& config) {
 
 ValueId block(ImageModelBuilder& b, ValueId x, const std::string& name, int channels, int stride) {
   const auto relu = [&](ValueId v, const char* suffix) {
-    return b.activation(v, name + suffix, ActivationKind::kRelu);
+    return b.activation(v, name + suffix, Activation::kRelu);
   };
   ValueId y =
       b.conv_norm(x, name + ".conv1", name + ".bn1", channels, {.kernel = 3, .stride = stride});
@@ -63,7 +63,7 @@ Model resnet_cifar(const Checkpoint& checkpoint) {
   require_option_a(b.config());
   const int blocks = blocks_of_stage(b.config());
   ValueId x = b.conv_norm(b.image(), "conv1", "bn1", kStages[0], {.kernel = 3});
-  x = b.activation(x, "relu", ActivationKind::kRelu);
+  x = b.activation(x, "relu", Activation::kRelu);
   for (std::size_t stage = 0; stage < kStages.size(); ++stage) {
     for (int i = 0; i < blocks; ++i) {
       const std::string name = "layer" + std::to_string(stage + 1) + "." + std::to_string(i);

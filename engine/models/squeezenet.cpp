@@ -54,7 +54,7 @@ constexpr Variant kVersion11 = {64,
 
 ValueId conv_relu(ImageModelBuilder& b, ValueId x, const std::string& name, std::int64_t channels,
                   ConvShape shape) {
-  return b.activation(b.conv(x, name, channels, shape), name + ".relu", ActivationKind::kRelu);
+  return b.activation(b.conv(x, name, channels, shape), name + ".relu", Activation::kRelu);
 }
 
 ValueId fire(ImageModelBuilder& b, ValueId x, const std::string& name, const Layer& layer) {

@@ -18,7 +18,7 @@ namespace {
 struct VitConfig {
   std::int64_t patch, width, layers, heads, intermediate;
   double epsilon;
-  ActivationKind activation = ActivationKind::kGeluErf;
+  Activation activation = Activation::kGeluErf;
 };
 
 struct LayerNames {

@@ -20,7 +20,7 @@ Node* convolution_before(Graph& graph, const Node& norm) {
   if (maker < 0 || consumers(graph, norm.inputs[0]).size() != 1) return nullptr;
   Node& node = graph.nodes[static_cast<std::size_t>(maker)];
   const auto* const conv = std::get_if<ConvOp>(&node.op);
-  const bool plain = conv != nullptr && conv->activation == ActivationKind::kNone &&
+  const bool plain = conv != nullptr && conv->activation == Activation::kNone &&
                      node.inputs[3] == kNoValue && !graph.value(node.inputs[1]).quant;
   return plain ? &node : nullptr;
 }

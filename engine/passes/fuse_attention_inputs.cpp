@@ -68,8 +68,7 @@ bool stackable(const Graph& graph, const Node& a, const Node& b) {
   const auto* x = std::get_if<LinearOp>(&a.op);
   const auto* y = std::get_if<LinearOp>(&b.op);
   if (x == nullptr || y == nullptr || a.inputs[0] != b.inputs[0]) return false;
-  if (x->activation != ActivationKind::kNone || y->activation != ActivationKind::kNone)
-    return false;
+  if (x->activation != Activation::kNone || y->activation != Activation::kNone) return false;
   if (a.inputs[3] != kNoValue || b.inputs[3] != kNoValue) return false;
   if (a.inputs[2] == kNoValue || b.inputs[2] == kNoValue) return false;
   const Value& wa = graph.value(a.inputs[1]);

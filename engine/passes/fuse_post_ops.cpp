@@ -9,7 +9,7 @@
 namespace qe {
 namespace {
 
-ActivationKind* activation_of(Node& node) {
+Activation* activation_of(Node& node) {
   if (auto* const linear = std::get_if<LinearOp>(&node.op)) return &linear->activation;
   if (auto* const conv = std::get_if<ConvOp>(&node.op)) return &conv->activation;
   return nullptr;
@@ -27,9 +27,9 @@ Node* sole_product(Graph& graph, ValueId id) {
 bool fuse_activation(Graph& graph, const Node& node) {
   Node* const product = sole_product(graph, node.inputs[0]);
   if (product == nullptr) return false;
-  ActivationKind& activation = *activation_of(*product);
+  Activation& activation = *activation_of(*product);
   auto* const conv = std::get_if<ConvOp>(&product->op);
-  if (activation != ActivationKind::kNone) return false;
+  if (activation != Activation::kNone) return false;
   if (product->inputs[3] != kNoValue && conv == nullptr) return false;
   if (conv != nullptr) conv->before_activation = graph.value(node.inputs[0]).quant;
   activation = std::get<ActivationOp>(node.op).kind;
@@ -44,7 +44,7 @@ bool fuse_residual(Graph& graph, std::size_t add_index) {
     Node* const product = sole_product(graph, add.inputs[side]);
     if (product == nullptr || product->inputs[3] != kNoValue) continue;
     const bool is_conv = std::holds_alternative<ConvOp>(product->op);
-    if (is_conv && *activation_of(*product) != ActivationKind::kNone) continue;
+    if (is_conv && *activation_of(*product) != Activation::kNone) continue;
     product->inputs[3] = add.inputs[1 - side];
     product->outputs = add.outputs;
     const auto first = graph.nodes.begin() + (product - graph.nodes.data());

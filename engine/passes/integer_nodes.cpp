@@ -74,7 +74,7 @@ class Decision {
 
 }  // namespace
 
-bool by_table(ActivationKind activation) { return activation == ActivationKind::kSilu; }
+bool by_table(Activation activation) { return activation == Activation::kSilu; }
 
 bool is_depthwise(const Graph& graph, const Node& node) {
   const auto* const conv = std::get_if<ConvOp>(&node.op);

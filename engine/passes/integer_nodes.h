@@ -13,7 +13,7 @@ bool is_depthwise(const Graph& graph, const Node& node);
 
 // Whether an integer convolution applies the activation by a table of 256 bytes, so that the sum
 // before it needs a range of its own.
-bool by_table(ActivationKind activation);
+bool by_table(Activation activation);
 
 // The inputs that `node` reads as bytes where it runs in integers.
 std::vector<std::size_t> byte_inputs(const Graph& graph, const Node& node);

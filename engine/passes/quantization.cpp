@@ -13,19 +13,19 @@ namespace qe {
 namespace {
 
 // A bound just below every value of an activation function; nothing where it is of no use.
-std::optional<float> minimum_of(ActivationKind kind) {
+std::optional<float> minimum_of(Activation kind) {
   switch (kind) {
-    case ActivationKind::kRelu:
-    case ActivationKind::kRelu6:
-    case ActivationKind::kSigmoid:
+    case Activation::kRelu:
+    case Activation::kRelu6:
+    case Activation::kSigmoid:
       return 0.0F;
-    case ActivationKind::kSilu:  // -0.278465
+    case Activation::kSilu:  // -0.278465
       return -0.2785F;
-    case ActivationKind::kGeluErf:   // -0.169972
-    case ActivationKind::kGeluTanh:  // -0.170041
+    case Activation::kGeluErf:   // -0.169972
+    case Activation::kGeluTanh:  // -0.170041
       return -0.17005F;
-    case ActivationKind::kNone:
-    case ActivationKind::kTanh:
+    case Activation::kNone:
+    case Activation::kTanh:
       break;
   }
   return std::nullopt;

@@ -15,31 +15,31 @@
 namespace qe::cpu {
 namespace {
 
-float activate(ActivationKind kind, float x) {
+float activate(Activation kind, float x) {
   namespace reference = kernels::reference;
   switch (kind) {
-    case ActivationKind::kNone:
+    case Activation::kNone:
       return x;
-    case ActivationKind::kRelu:
+    case Activation::kRelu:
       return reference::maximum(x, 0.0F);
-    case ActivationKind::kRelu6:
+    case Activation::kRelu6:
       return reference::minimum(reference::maximum(x, 0.0F), 6.0F);
-    case ActivationKind::kGeluErf:
+    case Activation::kGeluErf:
       return reference::gelu_erf_precise(x);
-    case ActivationKind::kGeluTanh:
+    case Activation::kGeluTanh:
       return reference::gelu_tanh_precise(x);
-    case ActivationKind::kTanh:
+    case Activation::kTanh:
       return reference::tanh(x);
-    case ActivationKind::kSilu:
+    case Activation::kSilu:
       return reference::silu(x);
-    case ActivationKind::kSigmoid:
+    case Activation::kSigmoid:
       return reference::sigmoid(x);
   }
   return x;
 }
 
 // Bytes before an activation to bytes after it.
-const std::uint8_t* make_table(ActivationKind kind, const ByteScale& before, const ByteScale& after,
+const std::uint8_t* make_table(Activation kind, const ByteScale& before, const ByteScale& after,
                                LoweringContext& context) {
   auto* const table = context.weights.allocate<std::uint8_t>(256);
   const float inverse = 1.0F / after.scale;
@@ -52,12 +52,12 @@ const std::uint8_t* make_table(ActivationKind kind, const ByteScale& before, con
 }
 
 // Saturation at the ends of the byte range is the activation itself.
-bool saturates(ActivationKind kind, const ByteScale& out) {
+bool saturates(Activation kind, const ByteScale& out) {
   constexpr float kSlack = 1.001F;
-  if (kind == ActivationKind::kNone) return true;
+  if (kind == Activation::kNone) return true;
   if (out.zero_point != 0.0F) return false;
-  if (kind == ActivationKind::kRelu) return true;
-  return kind == ActivationKind::kRelu6 && 255.0F * out.scale <= 6.0F * kSlack;
+  if (kind == Activation::kRelu) return true;
+  return kind == Activation::kRelu6 && 255.0F * out.scale <= 6.0F * kSlack;
 }
 
 // Multiplier and bias of each channel for the real sum, in the image's case with its means.

@@ -56,7 +56,7 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
   }
   const bool residual = node.inputs[3] != kNoValue;
   auto step = std::make_unique<ConvF32Step>(kernels::onednn::Convolution(
-      shape, {.residual = residual, .activation = to_kernel(op.activation)}, weights.data(),
+      shape, {.residual = residual, .activation = op.activation}, weights.data(),
       bias.empty() ? nullptr : bias.data(), context.options.threads));
   step->x = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
@@ -67,7 +67,7 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
 
   StepInfo info;
   info.kernel = "conv f32";
-  if (op.activation != ActivationKind::kNone) info.kernel += " " + std::string(name(op.activation));
+  if (op.activation != Activation::kNone) info.kernel += " " + std::string(name(op.activation));
   if (residual) info.kernel += " +residual";
   info.macs_per_row = conv_macs(context.graph, node);
   info.weight_bytes = step->convolution.weight_bytes();

@@ -72,7 +72,7 @@ class ConvInt8Step : public Step {
   BufferRef x, residual, y;
   bool out_bytes = true;
   bool keep_rows = false;
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
 
   void run(const StepContext& context) const noexcept override {
     const Tile tile = split_product(context.inputs.sequences * pixels, n, kPanelWidth,
@@ -198,7 +198,7 @@ void pack_groups(ConvInt8Step& step, const Geometry& g, const Value& weight,
 std::string describe(const ConvInt8Step& step, const Geometry& g) {
   std::string text = step.pieces.plain ? "gemm u8s8" : "indirect gemm u8s8";
   if (step.groups > 1) text += " x" + std::to_string(step.groups);
-  if (g.op.activation != ActivationKind::kNone) {
+  if (g.op.activation != Activation::kNone) {
     text += " " + std::string(name(g.op.activation));
     if (step.out_bytes) text += step.epilogue.table != nullptr ? " by table" : " by saturation";
   }
@@ -222,7 +222,7 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
   step->y = context.buffer(node.outputs[0]);
   if (node.inputs[3] != kNoValue) step->residual = context.buffer(node.inputs[3]);
   step->out_bytes = context.graph.value(node.outputs[0]).dtype == DType::kU8;
-  if (!step->out_bytes) step->activation = to_kernel(g.op.activation);
+  if (!step->out_bytes) step->activation = g.op.activation;
 
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);

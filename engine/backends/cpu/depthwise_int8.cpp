@@ -81,8 +81,8 @@ LoweredStep lower_depthwise_int8(const Node& node, LoweringContext& context) {
 
   StepInfo info;
   info.kernel = "depthwise u8s8";
-  const ActivationKind activation = std::get<ConvOp>(node.op).activation;
-  if (activation != ActivationKind::kNone) {
+  const Activation activation = std::get<ConvOp>(node.op).activation;
+  if (activation != Activation::kNone) {
     info.kernel += " " + std::string(name(activation)) +
                    (step->epilogue.table != nullptr ? " by table" : " by saturation");
   }

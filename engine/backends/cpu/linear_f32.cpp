@@ -15,7 +15,7 @@ class LinearF32Step : public Step {
   int k = 0;
   const float* weight = nullptr;
   const float* bias = nullptr;
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
   bool has_residual = false;
   BufferRef x, residual, y;
 
@@ -67,7 +67,7 @@ LoweredStep lower_linear_f32(const Node& node, LoweringContext& context) {
   if (node.inputs[2] != kNoValue) {
     step->bias = store_floats(context.graph.value(node.inputs[2]), context);
   }
-  step->activation = to_kernel(std::get<LinearOp>(node.op).activation);
+  step->activation = std::get<LinearOp>(node.op).activation;
   step->x = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
   step->has_residual = node.inputs[3] != kNoValue;

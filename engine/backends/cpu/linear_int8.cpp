@@ -28,7 +28,7 @@ class LinearInt8Step : public Step {
   const float* column_scale = nullptr;
   const float* column_weight_sum = nullptr;  // set where every row of x has its floor
   const float* bias = nullptr;
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
   float out_inv_scale = 0;
   float out_zero_point = 0;
   bool out_bytes = false;
@@ -164,7 +164,7 @@ void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& conte
     bias[i] =
         std::fma(*in_quant.floor * static_cast<float>(column_sum[at]), weight_scale[at], bias[i]);
   }
-  if (step.out_bytes && step.activation == kernels::Activation::kNone) {
+  if (step.out_bytes && step.activation == Activation::kNone) {
     for (int i = 0; i < step.n; ++i) {
       const OutputQuant q = output_quant(*out.quant, i, step.n);
       scale[i] /= q.scale;
@@ -189,7 +189,7 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
   step->n = static_cast<int>(weight.shape[0]);
   step->k = static_cast<int>(weight.shape[1]);
   require_exact_depth(weight, step->k);
-  step->activation = to_kernel(std::get<LinearOp>(node.op).activation);
+  step->activation = std::get<LinearOp>(node.op).activation;
   step->dynamic = context.graph.value(node.inputs[0]).quant->dynamic;
   step->out_bytes = context.graph.value(node.outputs[0]).dtype == DType::kU8;
   step->x = context.buffer(node.inputs[0]);
@@ -208,7 +208,7 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
 
   StepInfo info;
   info.kernel = "gemm u8s8";
-  if (step->activation != kernels::Activation::kNone) {
+  if (step->activation != Activation::kNone) {
     info.kernel += " " + std::string(name(std::get<LinearOp>(node.op).activation));
   }
   if (step->has_residual) info.kernel += " +residual";

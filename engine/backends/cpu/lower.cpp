@@ -134,28 +134,6 @@ void release_source(const Value& value, const LoweringContext& context) {
   for (const Tensor& part : value.constant) release_pages(part);
 }
 
-kernels::Activation to_kernel(ActivationKind kind) {
-  switch (kind) {
-    case ActivationKind::kNone:
-      return kernels::Activation::kNone;
-    case ActivationKind::kRelu:
-      return kernels::Activation::kRelu;
-    case ActivationKind::kRelu6:
-      return kernels::Activation::kRelu6;
-    case ActivationKind::kGeluErf:
-      return kernels::Activation::kGeluErf;
-    case ActivationKind::kGeluTanh:
-      return kernels::Activation::kGeluTanh;
-    case ActivationKind::kTanh:
-      return kernels::Activation::kTanh;
-    case ActivationKind::kSilu:
-      return kernels::Activation::kSilu;
-    case ActivationKind::kSigmoid:
-      return kernels::Activation::kSigmoid;
-  }
-  return kernels::Activation::kNone;
-}
-
 void require_float_products(const Node& node) {
   if (kernels::onednn::available()) return;
   throw UnsupportedError({.problem = "this build runs integer models only (QE_ONEDNN=OFF)",

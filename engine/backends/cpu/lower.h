@@ -96,8 +96,6 @@ std::vector<float> row_scales(const Value& value);
 // Gives the pages of a constant's file back, if the options say so.
 void release_source(const Value& value, const LoweringContext& context);
 
-kernels::Activation to_kernel(ActivationKind kind);
-
 // Multiply-adds of a convolution for one image.
 std::int64_t conv_macs(const Graph& graph, const Node& node);
 

@@ -187,7 +187,7 @@ class SelectFirstStep : public Step {
 class ElementwiseStep : public Step {
  public:
   int cols = 0;
-  kernels::Activation activation = kernels::Activation::kNone;
+  Activation activation = Activation::kNone;
   bool has_b = false;
   BufferRef a, b, y;
 
@@ -331,7 +331,7 @@ LoweredStep lower_add(const Node& node, LoweringContext& context) {
 LoweredStep lower_activation(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<ElementwiseStep>();
   step->cols = width(context, node.outputs[0]);
-  step->activation = to_kernel(std::get<ActivationOp>(node.op).kind);
+  step->activation = std::get<ActivationOp>(node.op).kind;
   step->a = context.buffer(node.inputs[0]);
   step->y = context.buffer(node.outputs[0]);
   return {std::move(step), {.name = {}, .kernel = "activation f32"}};

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include <qe/activation.h>
 #include <qe/quant.h>
 #include <qe/tensor.h>
 
@@ -35,17 +36,6 @@ struct Value {
   std::vector<Tensor> constant;
 };
 
-enum class ActivationKind : std::uint8_t {
-  kNone,
-  kRelu,
-  kRelu6,
-  kGeluErf,
-  kGeluTanh,
-  kTanh,
-  kSilu,
-  kSigmoid,
-};
-
 // Whether a value is a feature map: [kSequences, height, width, channels].
 inline bool is_map(const Value& value) { return value.shape.size() == 4; }
 
@@ -65,10 +55,10 @@ struct LayerNormOp {
 // y = activation(x W^T + b), then + residual. Inputs x, W [out, in], b (or kNoValue), residual (or
 // kNoValue). ONNX: Gemm transB.
 struct LinearOp {
-  ActivationKind activation = ActivationKind::kNone;
+  Activation activation = Activation::kNone;
 };
 struct ActivationOp {
-  ActivationKind kind = ActivationKind::kNone;
+  Activation kind = Activation::kNone;
 };
 // y = a + b.
 struct AddOp {};
@@ -95,7 +85,7 @@ struct ConvOp {
   int dilation = 1;
   int groups = 1;
   Padding padding = {};
-  ActivationKind activation = ActivationKind::kNone;
+  Activation activation = Activation::kNone;
   // How the sum is rendered in bytes before an activation that is a table of 256 bytes (SiLU).
   std::optional<QuantParams> before_activation = {};
 };
@@ -150,7 +140,7 @@ using Op =
                  GlobalAveragePoolOp, ConcatOp, ScaleChannelsOp, PadChannelsOp, PatchTokensOp>;
 
 std::string_view op_name(const Op& op);
-std::string_view name(ActivationKind kind);
+std::string_view name(Activation kind);
 
 struct Node {
   std::string name;
