@@ -26,6 +26,12 @@ __device__ __forceinline__ void load_pair(const T* array, int at, int limit, T m
   }
 }
 
+// Rows of this run.
+__device__ __forceinline__ int row_count(const Product& p) {
+  const int rows = p.rows != nullptr ? __ldg(p.rows) : p.x.m;
+  return rows < p.x.m ? rows : p.x.m;
+}
+
 struct ColumnValues {
   float scale, bias, weight_sum;
   int offset;
@@ -53,8 +59,8 @@ __device__ __forceinline__ void column_pair(const Product& p, int column, Column
   load_pair<int, int2>(x.column_offset, column, p.w.n, 0, a.offset, b.offset);
 }
 
-__device__ __forceinline__ RowValues row_values(const Product& p, int row) {
-  const bool inside = row < p.x.m;
+__device__ __forceinline__ RowValues row_values(const Product& p, int m, int row) {
+  const bool inside = row < m;
   // A missing scale is 1: the product with it changes nothing.
   return {.scale = inside && p.x.row_scale != nullptr ? __ldg(p.x.row_scale + row) : 1.0F,
           .floor = inside && p.x.row_floor != nullptr ? __ldg(p.x.row_floor + row) : 0.0F};
@@ -97,10 +103,12 @@ __device__ __forceinline__ void activate(Activation activation, float (&y)[kCoun
   }
 }
 
-// The whole epilogue of one chunk of a warp, whose first element is (row0, column0) of the result.
+// The whole epilogue of one chunk of a warp, whose first element is (row0, column0) of the result
+// of m rows.
 template <bool kSwapped, int kFragments>
-__device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[kFragments * 4],
-                                            int row0, int column0, std::byte* staging, int lane) {
+__device__ __forceinline__ void store_chunk(const Product& p, int m,
+                                            const int (&acc)[kFragments * 4], int row0, int column0,
+                                            std::byte* staging, int lane) {
   using Chunk = ResultChunk<kSwapped, kFragments>;
   constexpr int kMinors = kFragments * 2;  // of a lane, along the fragments; and 2 across them
   ColumnValues columns[kSwapped ? 2 : kMinors];
@@ -109,8 +117,8 @@ __device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[k
   for (int i = 0; i < kMinors; i += 2) {
     const int minor = accumulator_column(lane, i * 2);
     if constexpr (kSwapped) {
-      rows[i] = row_values(p, row0 + minor);
-      rows[i + 1] = row_values(p, row0 + minor + 1);
+      rows[i] = row_values(p, m, row0 + minor);
+      rows[i + 1] = row_values(p, m, row0 + minor + 1);
     } else {
       column_pair(p, column0 + minor, columns[i], columns[i + 1]);
     }
@@ -121,7 +129,7 @@ __device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[k
     if constexpr (kSwapped) {
       columns[i] = column_values(p, column0 + major);
     } else {
-      rows[i] = row_values(p, row0 + major);
+      rows[i] = row_values(p, m, row0 + major);
     }
   }
   float y[Chunk::kElements];
@@ -134,13 +142,13 @@ __device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[k
   activate(p.x.activation, y);
   switch (p.x.out_type) {
     case Element::kU8:
-      return store_values<Chunk, Element::kU8>(p, y, row0, column0, staging, lane);
+      return store_values<Chunk, Element::kU8>(p, m, y, row0, column0, staging, lane);
     case Element::kS8:
-      return store_values<Chunk, Element::kS8>(p, y, row0, column0, staging, lane);
+      return store_values<Chunk, Element::kS8>(p, m, y, row0, column0, staging, lane);
     case Element::kF16:
-      return store_values<Chunk, Element::kF16>(p, y, row0, column0, staging, lane);
+      return store_values<Chunk, Element::kF16>(p, m, y, row0, column0, staging, lane);
     case Element::kF32:
-      return store_values<Chunk, Element::kF32>(p, y, row0, column0, staging, lane);
+      return store_values<Chunk, Element::kF32>(p, m, y, row0, column0, staging, lane);
   }
 }
 
@@ -149,8 +157,9 @@ __device__ __forceinline__ void store_chunk(const Product& p, const int (&acc)[k
 // in the product. The loop is rolled and copies its accumulators out, so that the long code of the
 // epilogue exists once.
 template <bool kSwapped, int kSlabStride, int kSlabs, int kRegisters>
-__device__ __forceinline__ void store_tile(const Product& p, const int (&acc)[kSlabs][kRegisters],
-                                           int major, int minor, std::byte* staging, int lane) {
+__device__ __forceinline__ void store_tile(const Product& p, int m,
+                                           const int (&acc)[kSlabs][kRegisters], int major,
+                                           int minor, std::byte* staging, int lane) {
   constexpr int kFragments = kRegisters / 4 < kChunkFragments ? kRegisters / 4 : kChunkFragments;
   constexpr int kElements = kFragments * 4;
   constexpr int kChunks = kRegisters / kElements;
@@ -170,7 +179,7 @@ __device__ __forceinline__ void store_tile(const Product& p, const int (&acc)[kS
     const int chunk_minor = minor + index % kChunks * kFragments * 8;
     const int row = kSwapped ? chunk_minor : chunk_major;
     const int column = kSwapped ? chunk_major : chunk_minor;
-    store_chunk<kSwapped, kFragments>(p, chunk, row, column, staging, lane);
+    store_chunk<kSwapped, kFragments>(p, m, chunk, row, column, staging, lane);
   }
 }
 

@@ -1,16 +1,15 @@
 // The portable product: mma.sync.m16n8k32 on 8-bit operands, which ldmatrix takes from shared
 // memory and a pipeline of asynchronous copies brings there. One block a tile and part of the
 // depth, for every GPU from compute capability 8.0.
-#include <cuda_runtime.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "kernels/cuda/depth_parts.h"
+#include "kernels/cuda/entry.h"
 #include "kernels/cuda/epilogue.h"
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/ptx/mma.h"
+#include "kernels/cuda/ptx/shared.h"
 
 namespace qe::kernels::cuda {
 namespace {
@@ -35,50 +34,6 @@ struct MmaTile {
   static_assert(kWarps * kStagingBytes <= kSharedBytes);
   static_assert(kMajor * kChunksPerRow % kThreads == 0 && kMinor * kChunksPerRow % kThreads == 0);
 };
-
-// 16 bytes of which only the first `bytes` are read, the others are zero.
-__device__ __forceinline__ void copy_async(std::uint32_t to, const void* from, int bytes) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
-               : "memory");
-}
-__device__ __forceinline__ void commit_copies() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
-}
-template <int kPending>
-__device__ __forceinline__ void wait_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
-}
-
-__device__ __forceinline__ void load_matrices(std::uint32_t (&r)[4], std::uint32_t address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(address)
-               : "memory");
-}
-
-template <Signs kSigns>
-__device__ __forceinline__ void multiply(int* d, const std::uint32_t (&a)[4], std::uint32_t b0,
-                                         std::uint32_t b1) {
-  if constexpr (kSigns == Signs::kU8S8) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-  } else if constexpr (kSigns == Signs::kS8S8) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-  } else {
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-  }
-}
 
 // Rows of one operand, from the first row of the tile on.
 struct OperandRows {
@@ -108,11 +63,11 @@ struct BlockOperands {
 };
 
 template <bool kSwapped>
-__device__ __forceinline__ BlockOperands block_operands(const Product& p, int major, int minor) {
+__device__ __forceinline__ BlockOperands block_operands(const Product& p, int m, int major,
+                                                        int minor) {
   const int row = kSwapped ? minor : major;
   const int column = kSwapped ? major : minor;
-  const OperandRows rows{static_cast<const std::byte*>(p.x.a) + row * p.x.lda, p.x.lda,
-                         p.x.m - row};
+  const OperandRows rows{static_cast<const std::byte*>(p.x.a) + row * p.x.lda, p.x.lda, m - row};
   const OperandRows weights{reinterpret_cast<const std::byte*>(p.w.w) + column * p.w.ld, p.w.ld,
                             p.w.n - column};
   return kSwapped ? BlockOperands{weights, rows} : BlockOperands{rows, weights};
@@ -154,20 +109,24 @@ template <int kKernel, Signs kSigns>
 __global__ void __launch_bounds__(MmaTile<kKernel>::kThreads, 1)
     mma_product(const __grid_constant__ Product p) {
   using Tile = MmaTile<kKernel>;
-  extern __shared__ __align__(1024) std::byte shared[];
+  std::byte* shared = dynamic_shared();
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = thread % kWarpLanes;
   const int warp = thread / kWarpLanes;
   const int tile = static_cast<int>(blockIdx.x) / p.splits;
   const int part = static_cast<int>(blockIdx.x) % p.splits;
   constexpr KernelShape kShape = Tile::kShape;
-  const TileGrid grid = tile_grid(kShape, p.x.m, p.w.n);
+  const int m = row_count(p);
+  const TileGrid grid = tile_grid(kShape, m, p.w.n);
+  if (tile >= grid.count()) {
+    return;
+  }
   const TileIndex index = tile_of(kShape, tile, grid);
   const int major = index.major * Tile::kMajor;
   const int minor = index.minor * Tile::kMinor;
-  const BlockOperands operands = block_operands<Tile::kSwapped>(p, major, minor);
+  const BlockOperands operands = block_operands<Tile::kSwapped>(p, m, major, minor);
   const DepthRange range = depth_part(depth_steps(p.w.k), part, p.splits);
-  const auto base = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
+  const auto base = shared_address(shared);
 
   const auto load_stage = [&](int step) {
     if (step < range.end) {
@@ -196,65 +155,36 @@ __global__ void __launch_bounds__(MmaTile<kKernel>::kThreads, 1)
   wait_copies<0>();
   __syncthreads();
   if (add_parts(p, acc, tile, part, warp, Tile::kWarps, lane)) {
-    store_tile<Tile::kSwapped, 16>(p, acc, major + warp_major, minor + warp_minor,
+    store_tile<Tile::kSwapped, 16>(p, m, acc, major + warp_major, minor + warp_minor,
                                    shared + warp * kStagingBytes, lane);
   }
 }
 
-struct MmaEntry {
-  const void* function[2];  // for u8 and for s8 activations
-  int shared_bytes, threads;
-};
-
 template <int kKernel>
-MmaEntry mma_entry() {
+Entry<void (*)(Product)> mma_entry(std::integral_constant<int, kKernel>) {
   using Tile = MmaTile<kKernel>;
   constexpr Signs kU8 = operand_signs(Tile::kSwapped, Element::kU8);
-  return {{reinterpret_cast<const void*>(&mma_product<kKernel, kU8>),
-           reinterpret_cast<const void*>(&mma_product<kKernel, Signs::kS8S8>)},
+  return {{&mma_product<kKernel, kU8>, &mma_product<kKernel, Signs::kS8S8>},
           Tile::kSharedBytes,
-          Tile::kThreads};
+          Tile::kThreads,
+          1};
 }
 
-// The kernels of this family stand first in the list.
-constexpr int count_mma() {
-  int count = 0;
-  while (count < kKernelCount && kKernels[count].family == Family::kMma) {
-    ++count;
-  }
-  return count;
+auto mma_entries() {
+  return entries_of<Family::kMma>([](auto kernel) { return mma_entry(kernel); });
 }
-
-template <int... kKernel>
-auto mma_entries(std::integer_sequence<int, kKernel...>) {
-  return std::array<MmaEntry, sizeof...(kKernel)>{mma_entry<kKernel>()...};
-}
-auto mma_entries() { return mma_entries(std::make_integer_sequence<int, count_mma()>{}); }
 
 }  // namespace
 
-int prepare_mma() noexcept {
-  for (const MmaEntry& entry : mma_entries()) {
-    for (const void* function : entry.function) {
-      const cudaError_t error = cudaFuncSetAttribute(
-          function, cudaFuncAttributeMaxDynamicSharedMemorySize, entry.shared_bytes);
-      if (error != cudaSuccess) {
-        return error;
-      }
-    }
-  }
-  return cudaSuccess;
-}
+int prepare_mma() noexcept { return prepare(mma_entries()); }
 
 int launch_mma(const Launch& launch) noexcept {
-  const MmaEntry entry = mma_entries()[static_cast<std::size_t>(launch.kernel)];
-  Product product = launch.product;
+  const auto entry = mma_entries()[static_cast<std::size_t>(launch.kernel)];
+  const Product& product = launch.product;
   const TileGrid grid = tile_grid(kKernels[launch.kernel], product.x.m, product.w.n);
-  void* arguments[] = {&product};
-  return cudaLaunchKernel(entry.function[product.x.a_type == Element::kS8 ? 1 : 0],
-                          dim3(static_cast<unsigned>(grid.count() * product.splits)),
-                          dim3(static_cast<unsigned>(entry.threads)), arguments,
-                          static_cast<std::size_t>(entry.shared_bytes), launch.stream);
+  const cudaLaunchConfig_t config = launch_config(grid.count() * product.splits, entry.threads,
+                                                  entry.shared_bytes, launch.stream);
+  return cudaLaunchKernelEx(&config, entry.function(product), product);
 }
 
 }  // namespace qe::kernels::cuda

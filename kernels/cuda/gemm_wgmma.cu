@@ -1,49 +1,29 @@
 // Entries and launches of the kernels for compute capability 9.0 (wgmma_product.h).
 #include <cudaTypedefs.h>
-#include <cuda_runtime.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/entry.h"
 #include "kernels/cuda/wgmma_product.h"
 
 namespace qe::kernels::cuda {
 namespace {
 
-struct WgmmaEntry {
-  const void* function[2];  // for u8 and for s8 activations
-  int shared_bytes, threads, blocks_per_multiprocessor;
-};
-
 template <int kKernel>
-WgmmaEntry wgmma_entry() {
+Entry<void (*)(Product, CUtensorMap, CUtensorMap)> wgmma_entry(
+    std::integral_constant<int, kKernel>) {
   using Tile = WgmmaTile<kKernel>;
   constexpr Signs kU8 = operand_signs(Tile::kSwapped, Element::kU8);
-  return {{reinterpret_cast<const void*>(&wgmma_product<kKernel, kU8>),
-           reinterpret_cast<const void*>(&wgmma_product<kKernel, Signs::kS8S8>)},
+  return {{&wgmma_product<kKernel, kU8>, &wgmma_product<kKernel, Signs::kS8S8>},
           Tile::kSharedBytes,
           Tile::kThreads,
           Tile::kBlocksPerMultiprocessor};
 }
 
-// The kernels of this family stand last in the list.
-constexpr int first_wgmma() {
-  int first = 0;
-  while (first < kKernelCount && kKernels[first].family != Family::kWgmma) {
-    ++first;
-  }
-  return first;
-}
-
-template <int... kOffset>
-auto wgmma_entries(std::integer_sequence<int, kOffset...>) {
-  return std::array<WgmmaEntry, sizeof...(kOffset)>{wgmma_entry<first_wgmma() + kOffset>()...};
-}
 auto wgmma_entries() {
-  return wgmma_entries(std::make_integer_sequence<int, kKernelCount - first_wgmma()>{});
+  return entries_of<Family::kWgmma>([](auto kernel) { return wgmma_entry(kernel); });
 }
 
 // Rows of `k` bytes, read in boxes of 128 bytes of `box_rows` rows; zero outside.
@@ -62,23 +42,13 @@ bool encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k,
 
 }  // namespace
 
-int prepare_wgmma() noexcept {
-  for (const WgmmaEntry& entry : wgmma_entries()) {
-    for (const void* function : entry.function) {
-      const cudaError_t error = cudaFuncSetAttribute(
-          function, cudaFuncAttributeMaxDynamicSharedMemorySize, entry.shared_bytes);
-      if (error != cudaSuccess) {
-        return error;
-      }
-    }
-  }
-  return cudaSuccess;
-}
+int prepare_wgmma() noexcept { return prepare(wgmma_entries()); }
 
 int launch_wgmma(const Launch& launch) noexcept {
   const KernelShape& shape = kKernels[launch.kernel];
-  const WgmmaEntry entry = wgmma_entries()[static_cast<std::size_t>(launch.kernel - first_wgmma())];
-  Product product = launch.product;
+  constexpr int kFirst = first_of(Family::kWgmma);
+  const auto entry = wgmma_entries()[static_cast<std::size_t>(launch.kernel - kFirst)];
+  const Product& product = launch.product;
   const GemmOperands& x = product.x;
   const GemmWeights& w = product.w;
   CUtensorMap rows;
@@ -98,16 +68,12 @@ int launch_wgmma(const Launch& launch) noexcept {
   cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster);
   cluster.val.clusterDim.y = 1;
   cluster.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(items < most ? items : most));
-  config.blockDim = dim3(static_cast<unsigned>(entry.threads));
-  config.dynamicSmemBytes = static_cast<std::size_t>(entry.shared_bytes);
-  config.stream = launch.stream;
+  cudaLaunchConfig_t config =
+      launch_config(items < most ? items : most, entry.threads, entry.shared_bytes, launch.stream);
   config.attrs = &cluster;
   config.numAttrs = 1;
-  void* arguments[] = {&product, shape.swapped ? &weights : &rows,
-                       shape.swapped ? &rows : &weights};
-  return cudaLaunchKernelExC(&config, entry.function[x.a_type == Element::kS8 ? 1 : 0], arguments);
+  return cudaLaunchKernelEx(&config, entry.function(product), product,
+                            shape.swapped ? weights : rows, shape.swapped ? rows : weights);
 }
 
 }  // namespace qe::kernels::cuda

@@ -57,7 +57,7 @@ constexpr KernelShape in_pairs(KernelShape shape) {
   return shape;
 }
 
-// The portable ones first.
+// A family's kernels follow one another.
 inline constexpr KernelShape kKernels[] = {
     mma_kernel("mma 128x128", 128, 128, 2, 4, 3, false),
     mma_kernel("mma 64x64", 64, 64, 2, 2, 4, false),
@@ -71,6 +71,21 @@ inline constexpr KernelShape kKernels[] = {
     wgmma_kernel("wgmma 64x32 swapped", 64, 32, 1, 8, true),
 };
 inline constexpr int kKernelCount = static_cast<int>(std::size(kKernels));
+
+constexpr int first_of(Family family) {
+  int first = 0;
+  while (first < kKernelCount && kKernels[first].family != family) {
+    ++first;
+  }
+  return first;
+}
+constexpr int count_of(Family family) {
+  int count = 0;
+  for (const KernelShape& shape : kKernels) {
+    count += shape.family == family ? 1 : 0;
+  }
+  return count;
+}
 
 // Tiles of a product of m x n results.
 struct TileGrid {

@@ -17,15 +17,16 @@ namespace qe::kernels::cuda {
 // Bytes between the rows of memory and the staging area of a chunk, 16 at a time; at the right edge
 // of the matrix element by element.
 template <class Chunk, int kBytes, bool kStore>
-__device__ __forceinline__ void move_chunk(const Product& p, std::byte* matrix, std::ptrdiff_t ld,
-                                           int row0, int column0, std::byte* staging, int lane) {
+__device__ __forceinline__ void move_chunk(const Product& p, int m, std::byte* matrix,
+                                           std::ptrdiff_t ld, int row0, int column0,
+                                           std::byte* staging, int lane) {
 #pragma unroll
   for (int first = 0; first < Chunk::pieces(kBytes); first += kWarpLanes) {
     const int piece = first + lane;
     const int row = Chunk::piece_row(piece, kBytes);
     const int column = Chunk::piece_column(piece, kBytes);
     const int left = p.w.n - (column0 + column);
-    if (piece >= Chunk::pieces(kBytes) || row0 + row >= p.x.m || left <= 0) {
+    if (piece >= Chunk::pieces(kBytes) || row0 + row >= m || left <= 0) {
       continue;
     }
     std::byte* inside = staging + Chunk::staging_offset(row, column, kBytes);
@@ -95,13 +96,14 @@ __device__ __forceinline__ void finish(const Product& p, float y, std::byte* pla
 }
 
 template <class Chunk, Element kOut>
-__device__ __forceinline__ void store_values(const Product& p, const float (&y)[Chunk::kElements],
-                                             int row0, int column0, std::byte* staging, int lane) {
+__device__ __forceinline__ void store_values(const Product& p, int m,
+                                             const float (&y)[Chunk::kElements], int row0,
+                                             int column0, std::byte* staging, int lane) {
   constexpr int kBytes = element_bytes(kOut);
   if (p.x.residual != nullptr) {
     // Only ever read here; it may be the memory of the result itself.
     auto* residual = const_cast<std::byte*>(static_cast<const std::byte*>(p.x.residual));
-    move_chunk<Chunk, kBytes, false>(p, residual, p.x.ld_residual, row0, column0, staging, lane);
+    move_chunk<Chunk, kBytes, false>(p, m, residual, p.x.ld_residual, row0, column0, staging, lane);
     __syncwarp();
   }
 #pragma unroll
@@ -111,7 +113,7 @@ __device__ __forceinline__ void store_values(const Product& p, const float (&y)[
         staging + Chunk::staging_offset(Chunk::row(lane, i), Chunk::column(lane, i), kBytes));
   }
   __syncwarp();
-  move_chunk<Chunk, kBytes, true>(p, static_cast<std::byte*>(p.x.out), p.x.ld_out, row0, column0,
+  move_chunk<Chunk, kBytes, true>(p, m, static_cast<std::byte*>(p.x.out), p.x.ld_out, row0, column0,
                                   staging, lane);
   __syncwarp();
 }

@@ -10,8 +10,9 @@
 #include "kernels/cuda/depth_parts.h"
 #include "kernels/cuda/epilogue.h"
 #include "kernels/cuda/kernel_list.h"
-#include "kernels/cuda/pipeline.h"
-#include "kernels/cuda/wgmma.h"
+#include "kernels/cuda/ptx/hopper.h"
+#include "kernels/cuda/ptx/shared.h"
+#include "kernels/cuda/ptx/wgmma.h"
 
 namespace qe::kernels::cuda {
 namespace {
@@ -53,6 +54,25 @@ struct WgmmaTile {
   static_assert(kSharedBytes * kBlocksPerMultiprocessor <= 227 * 1024);
 };
 
+// A place in the ring of stages and the parity of its current use.
+template <int kStages>
+struct RingPosition {
+  int stage = 0;
+  std::uint32_t parity = 0;
+
+  __device__ __forceinline__ void advance() {
+    if (++stage == kStages) {
+      stage = 0;
+      parity ^= 1U;
+    }
+  }
+  __device__ __forceinline__ void advance(int count) {
+    const int sum = stage + count;
+    stage = sum % kStages;
+    parity ^= static_cast<std::uint32_t>(sum / kStages) & 1U;
+  }
+};
+
 // The block's shared memory by address.
 template <class Tile>
 struct Shared {
@@ -69,6 +89,7 @@ struct Shared {
 // What a block does, one after the other: item i of the grid's order is part i % splits of tile
 // i / splits.
 struct Work {
+  int m;
   TileGrid grid;
   int items, steps;
 };
@@ -81,8 +102,9 @@ struct Item {
 template <class Tile>
 __device__ __forceinline__ Work all_work(const Product& p) {
   constexpr KernelShape kShape = Tile::kShape;
-  const TileGrid grid = tile_grid(kShape, p.x.m, p.w.n);
-  return {grid, grid.count() * p.splits, depth_steps(p.w.k)};
+  const int m = row_count(p);
+  const TileGrid grid = tile_grid(kShape, m, p.w.n);
+  return {m, grid, grid.count() * p.splits, depth_steps(p.w.k)};
 }
 
 template <class Tile>
@@ -202,7 +224,7 @@ __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Ti
     });
     if (add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
       store_tile<Tile::kSwapped, kGroupRows>(
-          p, acc, item.index.major * Tile::kMajor + first_row + warp * 16,
+          p, work.m, acc, item.index.major * Tile::kMajor + first_row + warp * 16,
           item.index.minor * Tile::kMinor, staging, lane);
     }
   }
@@ -214,8 +236,8 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
     wgmma_product(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap major,
                   const __grid_constant__ CUtensorMap minor) {
   using Tile = WgmmaTile<kKernel>;
-  extern __shared__ __align__(1024) std::byte dynamic[];
-  const auto start = static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic));
+  std::byte* dynamic = dynamic_shared();
+  const auto start = shared_address(dynamic);
   const std::uint32_t skip = (kSwizzleAtomBytes - start % kSwizzleAtomBytes) % kSwizzleAtomBytes;
   const Shared<Tile> shared{start + skip};
   const int thread = static_cast<int>(threadIdx.x);

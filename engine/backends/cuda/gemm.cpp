@@ -99,6 +99,7 @@ struct Gemm::Impl {
     const kernels::cuda::Launch launch{
         .product = {.x = operands,
                     .w = weights,
+                    .rows = nullptr,
                     .splits = kernel.splits,
                     .partials = reinterpret_cast<int*>(workspace.data()),
                     .arrivals = reinterpret_cast<unsigned int*>(arrivals)},

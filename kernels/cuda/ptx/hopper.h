@@ -90,47 +90,4 @@ __device__ __forceinline__ void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
-// Brackets of asynchronous matrix instructions: before the first, after the last of a batch, and
-// until at most kPending batches are under way.
-__device__ __forceinline__ void wgmma_fence() {
-  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-__device__ __forceinline__ void wgmma_commit() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-template <int kPending>
-__device__ __forceinline__ void wgmma_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
-}
-// Keeps the compiler from moving accumulators across the brackets.
-template <int kSlabs, int kRegisters>
-__device__ __forceinline__ void hold(int (&acc)[kSlabs][kRegisters]) {
-#pragma unroll
-  for (int slab = 0; slab < kSlabs; ++slab) {
-#pragma unroll
-    for (int i = 0; i < kRegisters; ++i) {
-      asm volatile("" : "+r"(acc[slab][i])::"memory");
-    }
-  }
-}
-
-// A place in the ring of stages and the parity of its current use.
-template <int kStages>
-struct RingPosition {
-  int stage = 0;
-  std::uint32_t parity = 0;
-
-  __device__ __forceinline__ void advance() {
-    if (++stage == kStages) {
-      stage = 0;
-      parity ^= 1U;
-    }
-  }
-  __device__ __forceinline__ void advance(int count) {
-    const int sum = stage + count;
-    stage = sum % kStages;
-    parity ^= static_cast<std::uint32_t>(sum / kStages) & 1U;
-  }
-};
-
 }  // namespace qe::kernels::cuda

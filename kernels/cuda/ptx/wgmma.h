@@ -171,4 +171,28 @@ __device__ __forceinline__ void wgmma(int (&d)[128], std::uint64_t a, std::uint6
 }
 #undef QE_WGMMA_256
 
+// Brackets of asynchronous matrix instructions: before the first, after the last of a batch, and
+// until at most kPending batches are under way.
+__device__ __forceinline__ void wgmma_fence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void wgmma_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int kPending>
+__device__ __forceinline__ void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
+// Keeps the compiler from moving accumulators across the brackets.
+template <int kSlabs, int kRegisters>
+__device__ __forceinline__ void hold(int (&acc)[kSlabs][kRegisters]) {
+#pragma unroll
+  for (int slab = 0; slab < kSlabs; ++slab) {
+#pragma unroll
+    for (int i = 0; i < kRegisters; ++i) {
+      asm volatile("" : "+r"(acc[slab][i])::"memory");
+    }
+  }
+}
+
 }  // namespace qe::kernels::cuda
