@@ -43,19 +43,6 @@ std::string describe(const Shape& s, const Epilogue& e, const KernelTable& table
          std::to_string(e.u8) + " activation " + std::to_string(static_cast<int>(e.activation));
 }
 
-// Mostly tame values, now and then one that overflows, ties or is not a number.
-float real(ShapeRandom& random, float tame) {
-  constexpr std::array<float, 8> kWild = {0.5F,
-                                          0.0F,
-                                          -0.0F,
-                                          1e30F,
-                                          -1e30F,
-                                          std::numeric_limits<float>::infinity(),
-                                          -std::numeric_limits<float>::infinity(),
-                                          std::numeric_limits<float>::quiet_NaN()};
-  return random.chance(50) ? kWild[random.integer(0, kWild.size() - 1)] : tame * random.uniform();
-}
-
 float expected_activation(Activation activation, float y) {
   switch (activation) {
     case Activation::kNone:

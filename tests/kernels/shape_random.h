@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -60,6 +61,19 @@ class ShapeRandom {
   Random random_;
   std::vector<std::uint8_t> pool_;
 };
+
+// Mostly tame values, now and then one that overflows, ties or is not a number.
+inline float real(ShapeRandom& random, float tame) {
+  constexpr std::array<float, 8> kWild = {0.5F,
+                                          0.0F,
+                                          -0.0F,
+                                          1e30F,
+                                          -1e30F,
+                                          std::numeric_limits<float>::infinity(),
+                                          -std::numeric_limits<float>::infinity(),
+                                          std::numeric_limits<float>::quiet_NaN()};
+  return random.chance(50) ? kWild[random.integer(0, kWild.size() - 1)] : tame * random.uniform();
+}
 
 // Bytes of an image whose last pixel ends with its group of 16 channels.
 inline std::size_t image_bytes(int pixels, int channels, int pixel_stride) {
