@@ -1,6 +1,6 @@
 // Where every byte of a tile lies: the index maps of the tensor core instructions, of the shared
-// memory they read and of the staging area results pass through. Plain constexpr arithmetic, used
-// by the kernels and emulated on the host by tests/cuda/tile_maps_test.cpp. Sources: PTX ISA,
+// memory they read and of the staging area results pass through. Plain constexpr arithmetic, which
+// kernels and tests use alike. Sources: PTX ISA,
 // "Matrix Fragments for mma.m16n8k32", "ldmatrix", "Asynchronous Warpgroup Level Matrix
 // Multiply-Accumulate" (register fragments, matrix descriptor, swizzling modes).
 #pragma once

@@ -11,6 +11,7 @@
 
 #include "tools/bench/gemm/cublaslt_rival.h"
 #include "tools/bench/gemm/cuda_kernels.h"
+#include "tools/bench/gemm/cuda_operands.h"
 #include "tools/bench/gemm/cuda_resources.h"
 #include "tools/bench/gemm/device.h"
 #include "tools/support/statistics/percentiles.h"
@@ -21,8 +22,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kLeastLaunches = 20;  // of a replay: the events' own cost is spread over them
-constexpr std::size_t kMostSets = 64;
-constexpr std::size_t kAlignment = 256;
 
 // Integer operations that one multiprocessor's tensor cores finish in a cycle, dense, from the
 // datasheets' rates; 0 where this is not known.
@@ -31,21 +30,6 @@ int operations_per_cycle(const cuda::Device& device) {
   if (device.major == 8) return device.minor == 0 ? 4096 : 2048;
   return 0;
 }
-
-constexpr std::size_t round_up(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-// Sets of one kind of operand, one behind the other.
-struct Sets {
-  DeviceMemory memory;
-  std::size_t stride = 0;
-
-  Sets() = default;
-  Sets(std::size_t bytes, std::size_t count)
-      : memory(round_up(bytes) * count), stride(round_up(bytes)) {}
-  std::byte* at(std::size_t set) const { return memory.data() + set * stride; }
-};
 
 class CudaDevice : public GemmDevice {
  public:
@@ -76,7 +60,9 @@ class CudaDevice : public GemmDevice {
     shape_ = shape;
     clocks_mhz_.clear();
     replays_.clear();
-    make_operands();
+    // The old ones first: there may not be memory for both.
+    operands_.reset();
+    operands_.emplace(shape, options_, cache_bytes_, stream());
     std::vector<GemmContestant> contestants;
     const cuda::GemmKernel chosen = gemm_.chosen(shape.m, shape.n, shape.k);
     contestants.push_back(ours(chosen));
@@ -116,7 +102,7 @@ class CudaDevice : public GemmDevice {
     std::vector<std::uint8_t> results[2];
     run_ours(gemm_.chosen(shape_.m, shape_.n, shape_.k), 0);
     read(results[0], bytes);
-    check_cuda(cudaMemsetAsync(out_.at(0), 0, bytes, stream()), "clearing a result");
+    check_cuda(cudaMemsetAsync(operands_->out.at(0), 0, bytes, stream()), "clearing a result");
     requantized_(0);
     read(results[1], bytes);
     return results[0] == results[1] ? "same bytes" : "different";
@@ -125,68 +111,35 @@ class CudaDevice : public GemmDevice {
  private:
   cudaStream_t stream() const { return stream_->get(); }
 
-  void make_operands() {
-    const auto m = static_cast<std::size_t>(shape_.m);
-    const auto n = static_cast<std::size_t>(shape_.n);
-    const auto k = static_cast<std::size_t>(shape_.k);
-    sets_ = std::clamp<std::size_t>(2 * cache_bytes_ / (m * k + n * k + m * n) + 1, 1, kMostSets);
-    // The old ones first: there may not be memory for both.
-    for (Sets* sets : {&a_, &w_, &out_, &sums_, &half_a_, &half_w_, &half_out_}) *sets = Sets();
-    a_ = Sets(m * k, sets_);
-    w_ = Sets(n * k, sets_);
-    out_ = Sets(m * n, sets_);
-    columns_ = DeviceMemory(2 * n * sizeof(float));
-    std::vector<float> columns(2 * n);
-    // Random sums have a deviation of about 5000 sqrt(k); they spread over the bytes' range.
-    std::fill_n(columns.begin(), n, 0.01F / std::sqrt(static_cast<float>(shape_.k)));
-    std::fill_n(columns.begin() + shape_.n, n, 128.0F);
-    check_cuda(cudaMemcpy(columns_.data(), columns.data(), columns.size() * sizeof(float),
-                          cudaMemcpyHostToDevice),
-               "copying scales");
-    const auto seed = static_cast<std::uint32_t>(options_.flags.seed);
-    check_cuda(fill_random_bytes(a_.at(0), a_.stride * sets_, 2 * seed, stream()), "making inputs");
-    check_cuda(fill_random_bytes(w_.at(0), w_.stride * sets_, 2 * seed + 1, stream()),
-               "making inputs");
-    if (!options_.compare) return;
-    sums_ = Sets(m * n * sizeof(std::int32_t), sets_);
-    half_a_ = Sets(m * k * 2, sets_);
-    half_w_ = Sets(n * k * 2, sets_);
-    half_out_ = Sets(m * n * 2, sets_);
-    check_cuda(fill_random_halves(half_a_.at(0), half_a_.stride / 2 * sets_, seed, stream()),
-               "making inputs");
-    check_cuda(fill_random_halves(half_w_.at(0), half_w_.stride / 2 * sets_, seed + 1, stream()),
-               "making inputs");
-  }
-
   void read(std::vector<std::uint8_t>& bytes, std::size_t count) const {
     cuda::synchronize(stream());
     bytes.resize(count);
-    check_cuda(cudaMemcpy(bytes.data(), out_.at(0), count, cudaMemcpyDeviceToHost),
+    check_cuda(cudaMemcpy(bytes.data(), operands_->out.at(0), count, cudaMemcpyDeviceToHost),
                "reading a result");
   }
 
   void run_ours(cuda::GemmKernel kernel, std::size_t set) {
-    const float* const scale = columns_.as<float>();
-    gemm_.run({.w = reinterpret_cast<const std::int8_t*>(w_.at(set)),
+    const float* const scale = operands_->columns.as<float>();
+    gemm_.run({.w = reinterpret_cast<const std::int8_t*>(operands_->w.at(set)),
                .ld = shape_.k,
                .n = shape_.n,
                .k = shape_.k},
-              {.a = a_.at(set),
+              {.a = operands_->a.at(set),
                .a_type = Element::kS8,
                .lda = shape_.k,
                .m = shape_.m,
                .column_scale = scale,
                .bias = scale + shape_.n,
-               .out = out_.at(set),
+               .out = operands_->out.at(set),
                .ld_out = shape_.n},
               stream(), kernel);
   }
 
   // Records `run` on one set after the other.
   const Replay& record(const std::function<void(std::size_t)>& run) {
-    const int launches = std::max(kLeastLaunches, static_cast<int>(sets_));
+    const int launches = std::max(kLeastLaunches, static_cast<int>(operands_->sets));
     replays_.push_back(std::make_unique<Replay>(*stream_, launches, [&] {
-      for (int i = 0; i < launches; ++i) run(static_cast<std::size_t>(i) % sets_);
+      for (int i = 0; i < launches; ++i) run(static_cast<std::size_t>(i) % operands_->sets);
     }));
     return *replays_.back();
   }
@@ -230,7 +183,8 @@ class CudaDevice : public GemmDevice {
         run(i, 0);
         cuda::synchronize(stream());
         const Replay replay(*stream_, kLeastLaunches, [&] {
-          for (int j = 0; j < kLeastLaunches; ++j) run(i, static_cast<std::size_t>(j) % sets_);
+          for (int j = 0; j < kLeastLaunches; ++j)
+            run(i, static_cast<std::size_t>(j) % operands_->sets);
         });
         replay.timed();
         const double us[] = {replay.timed(), replay.timed(), replay.timed()};
@@ -264,11 +218,12 @@ class CudaDevice : public GemmDevice {
       const auto product = std::make_shared<LtProduct>(one.form, shape_);
       const auto run = [this, product, form = one.form](int algorithm, std::size_t set) {
         const bool half = form == LtForm::kHalf;
-        std::byte* const to = half                     ? half_out_.at(set)
-                              : form == LtForm::kBytes ? out_.at(set)
-                                                       : sums_.at(set);
-        product->run(algorithm, half ? half_a_.at(set) : a_.at(set),
-                     half ? half_w_.at(set) : w_.at(set), to, workspace_.data(), stream());
+        std::byte* const to = half                     ? operands_->half_out.at(set)
+                              : form == LtForm::kBytes ? operands_->out.at(set)
+                                                       : operands_->sums.at(set);
+        product->run(algorithm, half ? operands_->half_a.at(set) : operands_->a.at(set),
+                     half ? operands_->half_w.at(set) : operands_->w.at(set), to, workspace_.data(),
+                     stream());
       };
       const int best = fastest(run, product->algorithms());
       if (best < 0) continue;
@@ -279,12 +234,13 @@ class CudaDevice : public GemmDevice {
                                        [run, best](std::size_t set) { run(best, set); }));
       if (one.form != LtForm::kSums) continue;
       requantized_ = [this, run, best](std::size_t set) {
-        const float* const scale = columns_.as<float>();
+        const float* const scale = operands_->columns.as<float>();
         run(best, set);
-        check_cuda(requantize(reinterpret_cast<const std::int32_t*>(sums_.at(set)), scale,
-                              scale + shape_.n, reinterpret_cast<std::uint8_t*>(out_.at(set)),
-                              shape_.m, shape_.n, stream()),
-                   "requantizing");
+        check_cuda(
+            requantize(reinterpret_cast<const std::int32_t*>(operands_->sums.at(set)), scale,
+                       scale + shape_.n, reinterpret_cast<std::uint8_t*>(operands_->out.at(set)),
+                       shape_.m, shape_.n, stream()),
+            "requantizing");
       };
       contestants.push_back(contestant("cuBLASLt", detail + ", then requantized",
                                        GemmKind::kRequantized, requantized_));
@@ -295,10 +251,9 @@ class CudaDevice : public GemmDevice {
   cuda::Gemm gemm_;
   std::size_t cache_bytes_ = 0;
   std::optional<DeviceStream> stream_;
-  DeviceMemory clock_, workspace_, columns_;
+  DeviceMemory clock_, workspace_;
   GemmShape shape_;
-  std::size_t sets_ = 1;
-  Sets a_, w_, out_, sums_, half_a_, half_w_, half_out_;
+  std::optional<CudaOperands> operands_;
   std::vector<std::unique_ptr<Replay>> replays_;  // ours, as chosen, first
   std::function<void(std::size_t)> requantized_;
   std::vector<double> clocks_mhz_;
