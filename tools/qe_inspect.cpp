@@ -169,7 +169,7 @@ void write_sections(const Options& options, const Checkpoint& checkpoint, Model 
   show(arena_table(*plan));
 }
 
-void write_json_report(const Options& options, const Checkpoint& checkpoint, Model model,
+void write_json_report(const Options& options, const Checkpoint& checkpoint, const Model& model,
                        std::ostream& out) {
   const std::vector<std::filesystem::path> inputs = {options.model};
   Json result = begin_result("qe-inspect", options.flags, inputs);

@@ -3,6 +3,7 @@
 usage: compare.py --model DIR --seq-len 16,128,512 [--qe NAME=QUANTIZED_DIR ...]
        compare.py --model DIR --data FILE.tsv --batch 32 [--qe NAME=QUANTIZED_DIR ...]
        compare.py --model IMAGE_DIR --batch 1,8,32 [--qe NAME=QUANTIZED_DIR ...]
+       compare.py --model DIR --seq-len 128 --batch 1,32,128 --device cuda [--qe ...]
 
 Every contestant is a process of its own, pinned to the same CPUs, with the same number of
 threads, loading the same directory (qe: the one named for it). The reference, by default the
@@ -29,6 +30,7 @@ from workloads import MIXED_FORMS, Workload, make_requests, read_texts
 
 PEERS = ["torch-eager", "torch-compile", "torch-frozen", "onnxruntime-int8-spin",
          "onnxruntime-int8-nospin", "openvino-int8", "openvino-int8-f32"]
+CUDA_PEERS = ["torch-cuda-half-compile", "torch-cuda-half-eager"]
 MORE_PEERS = ["torch-compile-autotune", "onnxruntime-fp32", "openvino-fp32"]
 IMAGE_PEERS = ["torch-eager", "torch-eager-channels-last", "torch-compile",
                "torch-compile-channels-last", "torch-frozen", "torch-frozen-channels-last",
@@ -49,12 +51,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-length", type=int, default=0)
     parser.add_argument("--batch", default="1", help="comma list of texts or images a request")
     parser.add_argument("--qe", action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--device", default="cpu",
+                        help="of qe: cpu or cuda[:i]; the peers are those of that kind")
     parser.add_argument("--qe-bench", default="qe-bench", help="the qe-bench program")
     parser.add_argument("--peers",
                         help=f"comma list; texts: {', '.join(PEERS)} (default), "
                              f"{', '.join(MORE_PEERS)}; mixed workloads take a form as NAME@FORM, "
                              f"FORM in {', '.join(MIXED_FORMS)}; images: {', '.join(IMAGE_PEERS)} "
-                             f"(default), {', '.join(MORE_IMAGE_PEERS)}")
+                             f"(default), {', '.join(MORE_IMAGE_PEERS)}; on a GPU: {', '.join(CUDA_PEERS)}")
     parser.add_argument("--reference", default="", help="default: first --qe, else openvino-int8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cpus", default="0,1")
@@ -71,8 +75,10 @@ def parse_arguments() -> argparse.Namespace:
 def specs_of(arguments) -> list[Spec]:
     image = is_image_model(arguments.model)
     default, more = (IMAGE_PEERS, MORE_IMAGE_PEERS) if image else (PEERS, MORE_PEERS)
+    if arguments.device.startswith("cuda"):
+        default, more = CUDA_PEERS, []
     chosen = default if arguments.peers is None else arguments.peers.split(",")
-    specs = [Spec(name, "qe", folder) for name, _, folder in
+    specs = [Spec(name, "qe", folder, device=arguments.device) for name, _, folder in
              (entry.partition("=") for entry in arguments.qe)]
     for name in filter(None, chosen):
         base, _, form = name.partition("@")

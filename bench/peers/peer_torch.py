@@ -1,6 +1,9 @@
 """PyTorch FP32 as a contestant: eager (SDPA attention), torch.compile with frozen weights,
 and the traced, frozen graph of torch.jit; for images each in either memory format. Weights are
-widened to FP32; no reduced-precision matrix products are allowed."""
+widened to FP32; no reduced-precision matrix products are allowed.
+
+On a GPU (cuda-half-eager, cuda-half-compile) weights and activations are FP16 with fused attention;
+a run brings its inputs to the GPU and the logits back."""
 
 import os
 
@@ -29,6 +32,8 @@ def load(model_dir: str, cache, mode: str, workload, threads: int, example):
         settings["attention"] = "sdpa"
 
     function = model
+    if mode.startswith("cuda"):
+        return _load_cuda(model, mode, workload, settings)
     if mode.startswith("compile"):
         import torch._inductor.config as inductor
 
@@ -43,6 +48,25 @@ def load(model_dir: str, cache, mode: str, workload, threads: int, example):
     def run(*arrays):
         with torch.inference_mode():
             return function(*(torch.from_numpy(a) for a in arrays)).numpy()
+
+    return run, settings
+
+
+def _load_cuda(model, mode: str, workload, settings: dict):
+    import torch
+
+    function = model.half().cuda()
+    settings |= {"weights": "fp16", "gpu": torch.cuda.get_device_name()}
+    if mode.endswith("compile"):
+        dynamic = bool(workload.data)
+        # With fixed shapes this mode also records CUDA graphs.
+        function = torch.compile(function, dynamic=dynamic, mode="max-autotune")
+        settings["compile"] = f"inductor, dynamic={dynamic}, max-autotune"
+
+    def run(*arrays):
+        with torch.inference_mode():
+            logits = function(*(torch.from_numpy(a).cuda() for a in arrays))
+            return logits.float().cpu().numpy()
 
     return run, settings
 

@@ -30,6 +30,7 @@ class Spec:
     engine: str  # torch, onnxruntime, openvino; "qe" for qe-bench
     mode: str  # a peer's mode; for qe the model directory
     form: str = "padded"
+    device: str = "cpu"  # of qe
 
     def command(self, model: str, cache: Path, workload: Workload, threads: int, qe_bench: str):
         if self.engine != "qe":
@@ -38,7 +39,7 @@ class Spec:
                     "--mode", self.mode, "--model", model, "--cache", str(cache),
                     "--workload", fields, "--threads", str(threads)]
         command = [qe_bench, self.mode, "--follow", "--threads", str(threads),
-                   "--batch", str(workload.batch)]
+                   "--batch", str(workload.batch), "--device", self.device]
         if workload.image_size:
             return command
         if not workload.data:

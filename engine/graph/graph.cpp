@@ -147,7 +147,7 @@ ValueId Graph::add_node(std::string name, Op op, std::vector<ValueId> inputs, Sh
   out.name = name;
   out.shape = std::move(shape);
   const ValueId id = add_value(std::move(out));
-  nodes.push_back({std::move(name), op, std::move(inputs), {id}});
+  nodes.push_back({std::move(name), std::move(op), std::move(inputs), {id}});
   return id;
 }
 

@@ -36,7 +36,7 @@ std::string timm_architecture(const Config& config) {
 Config timm_arguments(const Config& config, std::initializer_list<std::string_view> known,
                       std::string_view global_pool) {
   if (!config.has("model_args")) return Config::parse("{}", config.file());
-  const Config arguments = config.object("model_args");
+  Config arguments = config.object("model_args");
   for (const auto& [key, value] : arguments.items()) {
     if (std::count(known.begin(), known.end(), key) != 0) continue;
     if (std::count(std::begin(kWithoutEffect), std::end(kWithoutEffect), key) != 0) continue;

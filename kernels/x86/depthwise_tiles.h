@@ -38,7 +38,7 @@ struct ColumnPlan {
     const int most = ((slots - extra_slots) / planes - (kPixels - 1)) / kPixels * kPixels;
     const int tiles = (s.out_width + most - 1) / most;
     tile = round_up((s.out_width + tiles - 1) / tiles, kPixels);
-    int start[kMostColumns];
+    int start[kMostColumns] = {};
     int quad_slots = 0;
     for (int p = 0; p < planes; ++p) {
       start[p] = quad_slots;

@@ -228,7 +228,9 @@ TEST_CASE("calibration does not depend on threads") {
   const qe::Checkpoint a = qe::quantize(checkpoint, {}, &one);
   const qe::Checkpoint b = qe::quantize(checkpoint, {}, &three);
   REQUIRE(a.activations.size() == b.activations.size());
-  for (const auto& [name, activation] : a.activations) {
+  for (const auto& entry : a.activations) {
+    const auto& name = entry.first;
+    const auto& activation = entry.second;
     CAPTURE(name);
     const qe::ActivationQuant& other = b.activations.at(name);
     if (activation.input) CHECK(activation.input->scale == other.input->scale);
@@ -245,7 +247,9 @@ TEST_CASE("one image that a network explodes on does not set the ranges") {
   const qe::Checkpoint exploded = qe::quantize(checkpoint, {}, &calibration);
   const qe::Checkpoint widest =
       qe::quantize(checkpoint, {.ranges = qe::RangeObserver::kMinMax}, &calibration);
-  for (const auto& [name, activation] : sound.activations) {
+  for (const auto& entry : sound.activations) {
+    const auto& name = entry.first;
+    const auto& activation = entry.second;
     if (!activation.input || activation.input->dynamic) continue;
     CAPTURE(name);
     const float with = exploded.activations.at(name).input->scale.at(0);

@@ -37,7 +37,9 @@ ErrorDetail refusal_of_file(const std::string& name) {
 TEST_CASE("every variant equals Pillow, byte for byte") {
   const SafetensorsFile expected = read_safetensors(kImages / "expected.safetensors");
   int files = 0;
-  for (const auto& [name, tensor] : expected.tensors) {
+  for (const auto& entry : expected.tensors) {
+    const auto& name = entry.first;
+    const auto& tensor = entry.second;
     if (name.ends_with("@upright")) continue;
     CAPTURE(name);
     ++files;

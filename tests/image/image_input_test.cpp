@@ -61,16 +61,20 @@ TEST_CASE("timm's pretrained_cfg") {
 TEST_CASE("timm's directories of this machine") {
   const auto models = shared_data("models");
   if (!models) return;
-  for (const auto& [name, side, before] : {std::tuple{"mobilenetv2_100-imagenet", 224, 256},
-                                           {"squeezenet1_1-imagenet", 224, 256},
-                                           {"resnet50-faces", 112, 112},
-                                           {"resnet20-cifar10", 32, 32},
-                                           {"tiny-shapes", 32, 32}}) {
-    CAPTURE(name);
-    const ImageInput input = timm(read_file(*models / name / "config.json"));
-    CHECK(input.height == side);
-    CHECK(input.width == side);
-    CHECK(input.resize_height == before);
+  struct Expected {
+    const char* name;
+    int side, before;
+  };
+  for (const Expected& expected : {Expected{"mobilenetv2_100-imagenet", 224, 256},
+                                   {"squeezenet1_1-imagenet", 224, 256},
+                                   {"resnet50-faces", 112, 112},
+                                   {"resnet20-cifar10", 32, 32},
+                                   {"tiny-shapes", 32, 32}}) {
+    CAPTURE(expected.name);
+    const ImageInput input = timm(read_file(*models / expected.name / "config.json"));
+    CHECK(input.height == expected.side);
+    CHECK(input.width == expected.side);
+    CHECK(input.resize_height == expected.before);
     CHECK(input.resize == ResizeMode::kShortSide);
     CHECK(input.interpolation == Interpolation::kBilinear);
   }

@@ -30,7 +30,9 @@ TEST_CASE("odd sizes, enlarged and reduced, equal Pillow") {
   const SafetensorsFile golden = read_safetensors(kImages / "resize.safetensors");
   const Image image = decode_image(kImages / golden.metadata.at("file"));
   CHECK(golden.tensors.size() == 14);
-  for (const auto& [name, tensor] : golden.tensors) {
+  for (const auto& entry : golden.tensors) {
+    const auto& name = entry.first;
+    const auto& tensor = entry.second;
     CAPTURE(name);
     const std::size_t dot = name.find('.');
     const Target target = parse_target(name.substr(0, dot), name.substr(dot + 1));
@@ -45,7 +47,9 @@ TEST_CASE("the shared goldens are met exactly") {
   const SafetensorsFile golden = read_safetensors(*path);
   const auto names = nlohmann::json::parse(golden.metadata.at("files"));
   int compared = 0;
-  for (const auto& [name, tensor] : golden.tensors) {
+  for (const auto& entry : golden.tensors) {
+    const auto& name = entry.first;
+    const auto& tensor = entry.second;
     if (name.ends_with(".decoded")) continue;
     CAPTURE(name);
     const std::size_t first = name.find('.');
@@ -98,9 +102,9 @@ TEST_CASE("reductions with more weights than 32-bit sums of one sign could take"
 
 TEST_CASE("refusals") {
   const Image image = noise(4, 3, 3);
-  for (const auto& [width, height] : {std::pair{0, 1}, {1, 0}, {-5, 4}}) {
+  for (const std::pair<int, int>& size : {std::pair{0, 1}, {1, 0}, {-5, 4}}) {
     CHECK(error_of<UsageError>([&] {
-            resize(image, width, height, Interpolation::kBilinear);
+            resize(image, size.first, size.second, Interpolation::kBilinear);
           }).problem == "cannot resize to this size");
   }
   Image broken = image;

@@ -97,6 +97,7 @@ class Worker {
   std::vector<double> batches(const std::vector<std::size_t>& indices) {
     run(indices.front());
     std::vector<double> latencies;
+    latencies.reserve(indices.size());
     for (const std::size_t index : indices) latencies.push_back(run(index));
     return latencies;
   }

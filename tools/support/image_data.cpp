@@ -252,6 +252,7 @@ std::unique_ptr<ImageSource> open_images(const fs::path& path, const ImageDataOp
 std::unique_ptr<ImageSource> open_image_files(const std::vector<std::string>& paths,
                                               const DecodeOptions& options) {
   std::vector<PathSource::Place> places;
+  places.reserve(paths.size());
   for (const std::string& path : paths) places.push_back({.path = path, .label = {}});
   return std::make_unique<PathSource>(std::move(places), options);
 }

@@ -162,10 +162,9 @@ std::vector<std::int8_t> arrange(const Geometry& g, const Pieces& pieces, const 
       for (int i = 0; i < area; ++i) {
         const int tap = across == 1 ? i / g.kernel_width : i;
         const int place = across == 1 ? i % g.kernel_width * g.in.channels + c : c;
-        const auto to =
-            static_cast<std::size_t>(o * pieces.depth() + tap * pieces.padded() + place);
-        const auto from = static_cast<std::size_t>(((group * n + o) * channels + c) * area + i);
-        rows[to] = stored[from];
+        const int to = o * pieces.depth() + tap * pieces.padded() + place;
+        const int from = ((group * n + o) * channels + c) * area + i;
+        rows[static_cast<std::size_t>(to)] = stored[static_cast<std::size_t>(from)];
       }
     }
   }

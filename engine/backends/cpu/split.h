@@ -18,7 +18,8 @@ inline Tile split_product(int rows, int columns, int column_unit, int threads, i
   constexpr int kRowUnit = 6;                          // rows of the register tile
   const auto share = [threads](int total, int unit) {  // of the busiest thread, 1 = perfect
     const int units = (total + unit - 1) / unit;
-    return static_cast<double>((units + threads - 1) / threads) * threads / units;
+    const int most = (units + threads - 1) / threads;
+    return static_cast<double>(most) * threads / units;
   };
   const double row_share = share(rows, kRowUnit);
   const double column_share = share(columns, column_unit);
