@@ -6,10 +6,14 @@
 
 #include "kernels/isa_tables.h"
 #include "kernels/reference/math.h"
-#include "kernels/reference/quantize.h"
+#include "kernels/scalar_quantize.h"
 
 namespace qe::kernels::reference {
 namespace {
+
+using scalar::DynamicScale;
+using scalar::quantize_symmetric;
+using scalar::symmetric_scale;
 
 // The place of B[k][n] in a packed matrix of `columns` columns and `depth` rows (kernel_table.h).
 std::ptrdiff_t packed_index(int columns, int depth, int k, int n) {

@@ -1,6 +1,7 @@
 // The scalar float functions as ordinary ones; kernels/scalar_math.h holds their steps.
 #include "kernels/reference/math.h"
 
+#include <cmath>
 #include <limits>
 
 #include "kernels/scalar_math.h"
@@ -23,6 +24,14 @@ float largest_of(const float* x, int count) noexcept {
   float largest = -std::numeric_limits<float>::infinity();
   for (int i = 0; i < count; ++i) {
     largest = maximum(x[i], largest);
+  }
+  return largest;
+}
+
+float absolute_maximum(const float* x, int count) noexcept {
+  float largest = 0.0F;
+  for (int i = 0; i < count; ++i) {
+    largest = maximum(std::fabs(x[i]), largest);
   }
   return largest;
 }

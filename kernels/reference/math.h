@@ -39,6 +39,9 @@ float gelu_tanh_precise(float x) noexcept;
 // The largest x[i], elements that are NaN passed over; -inf for none.
 float largest_of(const float* x, int count) noexcept;
 
+// The largest |x[i]|, elements that are NaN passed over; 0 for none.
+float absolute_maximum(const float* x, int count) noexcept;
+
 // round_half_even(clamp(t, 0, 255)); NaN gives 0.
 std::uint8_t round_to_u8(float t) noexcept;
 

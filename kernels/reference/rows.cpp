@@ -8,10 +8,12 @@
 
 #include "kernels/isa_tables.h"
 #include "kernels/reference/math.h"
-#include "kernels/reference/quantize.h"
+#include "kernels/scalar_quantize.h"
 
 namespace qe::kernels::reference {
 namespace {
+
+using scalar::DynamicScale;
 
 constexpr int kPartials = 16;
 
@@ -41,9 +43,7 @@ struct FlooredRow {
   float floor;
   DynamicScale dynamic;
 
-  std::uint8_t byte(float x) const {
-    return round_to_u8(std::fma(x, dynamic.inv, -floor * dynamic.inv));
-  }
+  std::uint8_t byte(float x) const { return scalar::quantize_floored(x, floor, dynamic.inv); }
 };
 
 // The floor is the least of value(0) ... value(cols - 1), NaN passed over, and never -0.
@@ -56,7 +56,7 @@ FlooredRow floored_row(int cols, Value value) {
     largest = maximum(value(i), largest);
   }
   const float floor = least + 0.0F;
-  return {floor, floored_scale(largest - floor)};
+  return {floor, scalar::floored_scale(largest - floor)};
 }
 
 // The normalized value of any element of one row.
@@ -113,17 +113,18 @@ float activate_precise(Activation activation, float x) {
 
 void quantize_symmetric_row(const QuantizeRowsArgs& args, int row, const float* x,
                             std::uint8_t* q) {
-  const DynamicScale dynamic = symmetric_scale(absolute_maximum(x, args.cols));
+  const DynamicScale dynamic = scalar::symmetric_scale(absolute_maximum(x, args.cols));
   args.scale[row] = dynamic.scale;
   for (int i = 0; i < args.cols; ++i) {
-    q[i] = quantize_symmetric(x[i], dynamic.inv);
+    q[i] = scalar::quantize_symmetric(x[i], dynamic.inv);
   }
 }
 
 void quantize_floored_row(const QuantizeRowsArgs& args, int row, const float* x, std::uint8_t* q) {
   FlooredRow floored{};
   if (args.scheme == RowScheme::kKnownFloor) {
-    floored = {args.known_floor, floored_scale(largest_of(x, args.cols) - args.known_floor)};
+    floored = {args.known_floor,
+               scalar::floored_scale(largest_of(x, args.cols) - args.known_floor)};
   } else {
     floored = floored_row(args.cols, [x](int i) { return x[i]; });
     args.floor[row] = floored.floor;
