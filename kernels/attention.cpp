@@ -161,7 +161,12 @@ void context_block(const KernelTable& table, const AttentionArgs& args, const Sc
 }  // namespace
 
 std::size_t attention_scratch_bytes(int tokens, int head_dim) {
-  return Scratch(nullptr, tokens, head_dim).bytes;
+  // The blocks of a shorter sequence have more rows, so it may need more.
+  std::size_t bytes = 0;
+  for (int count = 1; count <= tokens; ++count) {
+    bytes = std::max(bytes, Scratch(nullptr, count, head_dim).bytes);
+  }
+  return bytes;
 }
 
 void attention_head(const KernelTable& table, const AttentionArgs& args) noexcept {

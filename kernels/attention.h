@@ -41,7 +41,7 @@ struct AttentionArgs {
   std::byte* scratch = nullptr;  // attention_scratch_bytes(tokens, head_dim), 64-byte aligned
 };
 
-// Grows with tokens, so the bytes of the longest sequence serve every shorter one.
+// For a sequence of so many tokens and every shorter one.
 std::size_t attention_scratch_bytes(int tokens, int head_dim);
 
 void attention_head(const KernelTable& table, const AttentionArgs& args) noexcept;

@@ -216,6 +216,34 @@ TEST_CASE("attention of a static head: the naive integers, on every table") {
   }
 }
 
+TEST_CASE("the scratch of a sequence serves every shorter one") {
+  for (const int head_dim : {16, 64, 128}) {
+    std::size_t shorter = 0;
+    for (int tokens = 1; tokens <= 600; ++tokens) {
+      const std::size_t bytes = attention_scratch_bytes(tokens, head_dim);
+      CHECK(bytes >= shorter);
+      shorter = bytes;
+    }
+  }
+  // Blocks of 96 rows, where those of the longest sequence have 72.
+  const std::vector<float> qkv(128 * 192, 1.0F);
+  std::vector<float> out(128 * 64);
+  GuardedBuffer<std::byte> scratch(attention_scratch_bytes(129, 64));
+  attention_head(reference_table(), {.q_f32 = qkv.data(),
+                                     .k_f32 = qkv.data() + 64,
+                                     .v_f32 = qkv.data() + 128,
+                                     .ld_q = 192,
+                                     .ld_kv = 192,
+                                     .queries = 128,
+                                     .tokens = 128,
+                                     .head_dim = 64,
+                                     .out_f32 = out.data(),
+                                     .ld_out = 64,
+                                     .scratch = scratch.data()});
+  CHECK(scratch.front_intact());
+  CHECK(out.back() == out.front());
+}
+
 TEST_CASE("attention of integers is close to attention of floats") {
   Random random(kSeed + 2);
   constexpr Head kHead{64, 64, 192};
