@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <vector>
 
 #include <qe/cuda/gemm.h>
@@ -20,11 +19,6 @@ using qe::test::random_gemm_shape;
 using qe::test::ShapeRandom;
 
 constexpr std::uint8_t kPattern = 0xA5;
-
-std::uint64_t test_seed() {
-  const char* text = std::getenv("QE_TEST_SEED");
-  return text ? std::strtoull(text, nullptr, 10) : 20250117;
-}
 
 void check(const GemmProblem& problem, qe::cuda::Gemm& gemm, qe::cuda::GemmKernel kernel,
            qe::cuda::Stream stream) {
@@ -42,7 +36,7 @@ struct StreamOwner {
 }  // namespace
 
 TEST_CASE("random products on every kernel give the reference's bits") {
-  const std::uint64_t seed = test_seed();
+  const std::uint64_t seed = qe::test::test_seed(20250117);
   const int count = qe::test::shape_count(12000);
   MESSAGE("seed " << seed << ", " << count << " products");
   ShapeRandom random(seed);

@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -12,6 +14,12 @@ namespace qe::test {
 
 inline void require(cudaError_t error) {
   if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
+}
+
+// Of random cases: QE_TEST_SEED, where that is set.
+inline std::uint64_t test_seed(std::uint64_t otherwise) {
+  const char* text = std::getenv("QE_TEST_SEED");
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
 // Whether the kernels run on the host (tests/cuda/simt).

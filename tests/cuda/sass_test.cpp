@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/cuda/attention_maps.h"
 #include "kernels/cuda/kernel_list.h"
 
 namespace {
@@ -87,6 +88,25 @@ TEST_CASE("kernels multiply with the tensor cores and keep nothing in local memo
   }
   CHECK(wgmma == count_family(Family::kWgmma) * kTypes);
   CHECK(mma == count_family(Family::kMma) * kTypes * 2);  // for 8.0 and for 9.0
+}
+
+TEST_CASE("attention multiplies with the tensor cores and keeps everything in registers") {
+  if (std::string(QE_CUOBJDUMP).empty()) {
+    MESSAGE("skipped: cuobjdump is not installed");
+    return;
+  }
+  using qe::kernels::cuda::head_steps;
+  using qe::kernels::cuda::kMaxHeadDim;
+  int kernels = 0;
+  for (const auto& [name, counts] : read_code()) {
+    if (!contains(name, "9attentionI")) continue;
+    CAPTURE(name);
+    CHECK(counts.mma > 0);
+    CHECK(counts.local == 0);
+    ++kernels;
+  }
+  // Dynamic and static, for every number of steps; for 8.0 and for 9.0.
+  CHECK(kernels == 2 * head_steps(kMaxHeadDim) * 2);
 }
 
 TEST_CASE("no kernel has a stack or spills registers") {

@@ -1,0 +1,39 @@
+// Values that the lanes of a warp put together. Device code.
+#pragma once
+
+#include "kernels/cuda/tile_maps.h"
+
+namespace qe::kernels::cuda {
+
+// combine() over the values of kLanes neighbouring lanes, for all of them: first lanes kLanes / 2
+// apart, at last neighbours. Every lane of the warp takes part.
+template <int kLanes, class T, class Combine>
+__device__ __forceinline__ T fold_lanes(T value, Combine combine) {
+#pragma unroll
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    value = combine(value, __shfl_xor_sync(0xFFFFFFFFU, value, distance));
+  }
+  return value;
+}
+
+// combine() over the values of all kWarps warps of a block, for all threads. `places` are kWarps
+// floats of shared memory that nothing else uses until the next __syncthreads().
+template <int kWarps, class Combine>
+__device__ __forceinline__ float fold_block(float value, float* places, int thread,
+                                            Combine combine) {
+  value = fold_lanes<kWarpLanes>(value, combine);
+  if constexpr (kWarps > 1) {
+    if (thread % kWarpLanes == 0) {
+      places[thread / kWarpLanes] = value;
+    }
+    __syncthreads();
+    value = places[0];
+#pragma unroll
+    for (int warp = 1; warp < kWarps; ++warp) {
+      value = combine(value, places[warp]);
+    }
+  }
+  return value;
+}
+
+}  // namespace qe::kernels::cuda
