@@ -126,7 +126,7 @@ class Absorber {
             stored, zero_name, "zero point of the wrong kind", "I8 [1]",
             std::string(name(stored.tensor.dtype)) + " " + to_string(stored.tensor.shape));
       }
-      zero = stored.tensor.data<std::int8_t>()[0];
+      zero = int{stored.tensor.data<std::int8_t>()[0]};
     }
     params.zero_point = {zero + kUnsignedOffset};
     return params;

@@ -26,8 +26,8 @@ struct GroupKey {
   std::string_view module_class;
   InputScheme input;
   Granularity weights;
-  std::int64_t group_size;  // of kInputChannel
-  auto operator<=>(const GroupKey&) const = default;
+  std::int64_t group_size;                            // of kInputChannel
+  auto operator<=>(const GroupKey&) const = default;  // NOLINT(modernize-use-nullptr): false
 };
 using Groups = std::map<GroupKey, std::vector<std::string>>;
 
@@ -83,7 +83,7 @@ Value render_input(InputScheme scheme) {
 // names win over classes.
 Array render_targets(const GroupKey& key, const Groups& groups) {
   std::size_t largest = 0;
-  const GroupKey* owner = nullptr;
+  const GroupKey* owner = &key;
   for (const auto& [other, modules] : groups) {
     if (other.module_class == key.module_class && modules.size() > largest) {
       largest = modules.size();

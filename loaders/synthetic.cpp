@@ -296,6 +296,7 @@ void write(std::string_view spec_text, const fs::path& directory, const Syntheti
 
 std::vector<std::string> synthetic_models() {
   std::vector<std::string> names;
+  names.reserve(std::size(kPresets));
   for (const Preset& preset : kPresets) names.emplace_back(preset.name);
   for (std::string& name : synthetic_image_models()) names.push_back(std::move(name));
   return names;

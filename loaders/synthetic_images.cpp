@@ -47,7 +47,8 @@ class Weights {
   // Weight and bias whose products have `gain` times the mean square of their input.
   double fill_product(const Node& node, double gain) {
     const Shape& weight = graph_.value(node.inputs[1]).shape;
-    const auto fan_in = static_cast<double>(element_count(weight) / weight[0]);
+    const std::int64_t inputs = element_count(weight) / weight[0];
+    const auto fan_in = static_cast<double>(inputs);
     fill(node, 1, 0.0, std::sqrt(gain / fan_in));
     const double square = gain * input(node);
     fill(node, 2, 0.0, kSpread * std::sqrt(square));

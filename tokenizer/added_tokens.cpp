@@ -11,6 +11,7 @@ namespace {
 
 PrefixTable make_table(const std::vector<AddedToken>& tokens) {
   std::vector<PrefixTable::Item> items;
+  items.reserve(tokens.size());
   for (const AddedToken& token : tokens) {
     items.push_back({token.content, static_cast<std::int32_t>(items.size())});
   }

@@ -209,11 +209,12 @@ std::string JsonView::description() const {
 }
 
 void JsonView::fail(std::string problem, std::string expected) const {
+  std::string actual = expected.empty() ? "" : description();
   throw LoadError({.problem = std::move(problem),
                    .file = file_,
                    .name = path_,
-                   .expected = expected,
-                   .actual = expected.empty() ? "" : description()});
+                   .expected = std::move(expected),
+                   .actual = std::move(actual)});
 }
 
 void JsonView::refuse(std::string problem, std::string expected) const {

@@ -37,7 +37,7 @@ NormalizerOptions read_normalizer(const JsonView& root) {
 
 // The ids as they stand in the file, checked to be 0 to n - 1, each once; usually in order.
 Vocabulary read_vocabulary(TokenizerDocument& document, const JsonView& model) {
-  const std::string file = model.file();
+  const std::string& file = model.file();
   if (!model.at("vocab").is_object()) model.at("vocab").fail("wrong type", "an object");
   const auto size = static_cast<std::int64_t>(document.ids.size());
   if (size == 0)

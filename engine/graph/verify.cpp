@@ -46,9 +46,8 @@ class Verifier {
   void arity(std::size_t low, std::size_t high, std::size_t outputs) const {
     require(node_->inputs.size() >= low && node_->inputs.size() <= high, "wrong number of inputs",
             std::to_string(high), std::to_string(node_->inputs.size()));
-    require(node_->outputs.size() >= 1 && node_->outputs.size() <= outputs,
-            "wrong number of outputs", std::to_string(outputs),
-            std::to_string(node_->outputs.size()));
+    require(!node_->outputs.empty() && node_->outputs.size() <= outputs, "wrong number of outputs",
+            std::to_string(outputs), std::to_string(node_->outputs.size()));
   }
   const Value& in(std::size_t i) const { return graph_.value(node_->inputs[i]); }
   bool has(std::size_t i) const { return node_->inputs.size() > i && node_->inputs[i] != kNoValue; }

@@ -140,6 +140,7 @@ void ModelBuilder::annotate(ValueId id, const std::optional<QuantParams>& quant,
 ValueId ModelBuilder::embedding(const std::string& name, const std::vector<Table>& tables,
                                 std::int64_t width) {
   std::vector<ValueId> inputs;
+  inputs.reserve(tables.size());
   for (const Table& table : tables) {
     inputs.push_back(constant(table.module + ".weight", {table.rows, width}));
   }
@@ -166,7 +167,8 @@ ValueId ModelBuilder::linear(ValueId x, const std::string& module, std::int64_t 
 ValueId ModelBuilder::add_module(const std::string& module, Op op, std::vector<ValueId> inputs,
                                  Shape shape) {
   const ValueId x = inputs.at(0);
-  const ValueId y = model_.graph.add_node(module, op, std::move(inputs), std::move(shape));
+  const ValueId y =
+      model_.graph.add_node(module, std::move(op), std::move(inputs), std::move(shape));
   if (const auto it = checkpoint_.activations.find(module); it != checkpoint_.activations.end()) {
     annotate(x, it->second.input, module);
   }

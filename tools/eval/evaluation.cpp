@@ -39,6 +39,7 @@ bool next_window(Dataset& dataset, std::vector<Row>& window) {
 
 std::vector<TextInput> inputs_of(const std::vector<Row>& window) {
   std::vector<TextInput> inputs;
+  inputs.reserve(window.size());
   for (const Row& row : window) {
     inputs.push_back(
         {row.text, row.pair ? std::optional<std::string_view>(*row.pair) : std::nullopt});

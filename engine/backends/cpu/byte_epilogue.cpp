@@ -162,7 +162,8 @@ ByteEpilogue byte_epilogue(const Node& node, int n, int stride, LoweringContext&
     }
   }
   const int channels = static_cast<int>(real.bias.size());
-  const auto padded = static_cast<std::size_t>(channels / n * stride);
+  const int elements = channels / n * stride;
+  const auto padded = static_cast<std::size_t>(elements);
   auto* const scale = context.weights.allocate<float>(padded);
   auto* const bias = context.weights.allocate<float>(padded);
   for (int c = 0; c < channels; ++c) {

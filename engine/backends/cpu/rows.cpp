@@ -1,5 +1,7 @@
 // Row-wise steps: embedding, layer norm, quantization, selection and the float leftovers that no
 // epilogue took in. Threads split the rows.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -69,12 +71,12 @@ class EmbedF32Step : public Step {
 
   void run(const StepContext& context) const noexcept override {
     const Part rows = own_rows(context);
-    const std::int32_t* const ids[] = {context.inputs.token_ids, context.inputs.position_ids,
-                                       context.inputs.type_ids};
+    const std::array ids = {context.inputs.token_ids, context.inputs.position_ids,
+                            context.inputs.type_ids};
     for (int r = rows.begin; r < rows.end; ++r) {
       float* const out = y.at<float>(context, r);
       std::fill(out, out + cols, 0.0F);
-      for (std::size_t t = 0; t < tables.size(); ++t)
+      for (std::size_t t = 0; t < std::min(tables.size(), ids.size()); ++t)
         tables[t].add_row(ids[t][r], {out, static_cast<std::size_t>(cols)});
     }
   }

@@ -75,6 +75,7 @@ double accuracy(const ConfusionMatrix& matrix) {
 
 std::vector<ClassScores> per_class(const ConfusionMatrix& matrix) {
   std::vector<ClassScores> scores;
+  scores.reserve(static_cast<std::size_t>(matrix.classes()));
   for (int label = 0; label < matrix.classes(); ++label) {
     scores.push_back(class_scores(matrix.at(label, label), matrix.true_count(label),
                                   matrix.predicted_count(label)));
