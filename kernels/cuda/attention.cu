@@ -98,7 +98,7 @@ __device__ __forceinline__ void attend(Context<kSteps>& context, const Attention
   }
 #pragma unroll
   for (float& row : largest) {
-    row = fold_lanes<4>(row, LargerMagnitude{});
+    row = fold_lanes<4>(row, Largest{});
   }
   for (int first = 0; first < block.padded; first += kTokenGroup) {
     std::uint32_t p[kGroupFragments][4] = {};

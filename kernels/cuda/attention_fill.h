@@ -54,11 +54,6 @@ __device__ __forceinline__ float magnitude_of(const float (&x)[4], float largest
   }
   return largest;
 }
-struct LargerMagnitude {
-  __device__ __forceinline__ float operator()(float a, float b) const {
-    return scalar::maximum(a, b);
-  }
-};
 
 // The operand of the first product for this warp's queries, and the scales of the two rows of which
 // this lane gets scores (static: 1, for the keys' scale has it all).
@@ -102,7 +97,7 @@ __device__ __forceinline__ void load_queries(const Attention& p, const Attention
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const scalar::DynamicScale dynamic =
-          scalar::symmetric_scale(fold_lanes<4>(largest[i], LargerMagnitude{}));
+          scalar::symmetric_scale(fold_lanes<4>(largest[i], Largest{}));
       queries.scale[i] = dynamic.scale;
       inv[i] = dynamic.inv;
     }
@@ -146,7 +141,7 @@ __device__ __forceinline__ float fill_keys(const Attention& p, const AttentionBl
         largest_value = magnitude_of(v[step], largest_value);
       }
       const scalar::DynamicScale dynamic =
-          scalar::symmetric_scale(fold_lanes<kKeyLanes>(largest, LargerMagnitude{}));
+          scalar::symmetric_scale(fold_lanes<kKeyLanes>(largest, Largest{}));
       scale = dynamic.scale * p.score_scale;
 #pragma unroll
       for (int step = 0; step < kSteps; ++step) {
@@ -219,7 +214,7 @@ __device__ __forceinline__ float load_operands(const Attention& p, const Attenti
   if constexpr (!kStatic) {
     auto* places = reinterpret_cast<float*>(block.shared + block.layout.folds);
     dynamic = scalar::symmetric_scale(
-        fold_block<kAttentionWarps>(largest, places, block.thread, LargerMagnitude{}));
+        fold_block<kAttentionWarps>(largest, places, block.thread, Largest{}));
   }
   fill_values<kStatic, kVector, kSteps>(p, block, dynamic.inv);
   load_queries<kStatic, kVector>(p, block, queries);

@@ -2,8 +2,21 @@
 #pragma once
 
 #include "kernels/cuda/tile_maps.h"
+#include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
+
+// The second operand where either is NaN.
+struct Least {
+  __device__ __forceinline__ float operator()(float a, float b) const {
+    return scalar::minimum(a, b);
+  }
+};
+struct Largest {
+  __device__ __forceinline__ float operator()(float a, float b) const {
+    return scalar::maximum(a, b);
+  }
+};
 
 // combine() over the values of kLanes neighbouring lanes, for all of them: first lanes kLanes / 2
 // apart, at last neighbours. Every lane of the warp takes part.

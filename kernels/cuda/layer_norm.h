@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "kernels/cuda/fold.h"
 #include "kernels/kernel_table.h"
