@@ -119,4 +119,11 @@ std::vector<std::size_t> byte_inputs(const Graph& graph, const Node& node) {
 
 std::vector<bool> integer_nodes(const Graph& graph) { return Decision(graph).run(); }
 
+bool is_float_product(const Graph& graph, const Node& node) {
+  if (const auto* attention = std::get_if<AttentionOp>(&node.op)) return !attention->integer;
+  const bool product =
+      std::holds_alternative<LinearOp>(node.op) || std::holds_alternative<ConvOp>(node.op);
+  return product && graph.value(node.inputs[0]).dtype != DType::kU8;
+}
+
 }  // namespace qe

@@ -18,6 +18,9 @@ bool by_table(Activation activation);
 // The inputs that `node` reads as bytes where it runs in integers.
 std::vector<std::size_t> byte_inputs(const Graph& graph, const Node& node);
 
+// Whether the node is a matrix product that runs in floats, in a graph that all passes have seen.
+bool is_float_product(const Graph& graph, const Node& node);
+
 // For each node of the graph, whether it runs in integers. Products do where their weights are
 // quantized and their inputs annotated; ops on feature maps do where both sides are annotated and
 // every reader of their result takes bytes.

@@ -22,9 +22,7 @@ namespace {
 Calibration observed_values(const Model& model, const Plan& plan) {
   Calibration values;
   if (model.image) {
-    for (const Plan::Impl::Tap& tap : plan.impl().taps) {
-      if (tap.cols > 0) values.try_emplace(tap.value);
-    }
+    for (const std::string& value : plan.impl().observed) values.try_emplace(value);
     return values;
   }
   for (const Node& node : model.graph.nodes) {

@@ -1,12 +1,13 @@
-// From model to plan: run the passes in order, checking the graph after each; plan memory; lower
-// node by node.
+// From model to plan: run the passes in order, checking the graph after each; plan memory; let the
+// backend make the program.
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "engine/backends/cpu/program.h"
+#include "engine/passes/integer_nodes.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/plan_impl.h"
-#include "engine/runtime/thread_pool.h"
 #include "kernels/cache.h"
 
 #include <qe/error.h>
@@ -40,14 +41,6 @@ std::vector<PassTrace> run_passes(Graph& graph, std::span<const Pass> passes, bo
   return traces;
 }
 
-Plan::Impl::Tap tap_of(const Graph& graph, const Node& node, const MemoryPlan& memory) {
-  const ValueId id = node.outputs[0];
-  if (id == kNoValue || graph.value(id).dtype != DType::kF32) return {};
-  const Shape& shape = graph.value(id).shape;
-  const std::int64_t cols = element_count(Shape(shape.begin() + 1, shape.end()));
-  return {graph.value(id).name, memory.values.at(id), static_cast<int>(cols)};
-}
-
 // Images come in whole numbers: their count sets the tokens.
 CompileOptions capacity(const Model& model, CompileOptions options) {
   check_options(options);
@@ -64,14 +57,6 @@ CompileOptions capacity(const Model& model, CompileOptions options) {
   return options;
 }
 
-// Whether the node is a matrix product that runs in floats.
-bool float_product(const Graph& graph, const Node& node) {
-  if (const auto* attention = std::get_if<AttentionOp>(&node.op)) return !attention->integer;
-  const bool product =
-      std::holds_alternative<LinearOp>(node.op) || std::holds_alternative<ConvOp>(node.op);
-  return product && graph.value(node.inputs[0]).dtype != DType::kU8;
-}
-
 // So many images that their maps fit the second-level caches of the threads: more would meet every
 // layer in memory, fewer would read the weights more often.
 int images_at_once(const Graph& graph, CompileOptions options) {
@@ -82,8 +67,6 @@ int images_at_once(const Graph& graph, CompileOptions options) {
   return static_cast<int>(
       std::min((cache + image - 1) / image, static_cast<std::size_t>(capacity)));
 }
-
-bool is_convolution(const Node& node) { return std::holds_alternative<ConvOp>(node.op); }
 
 }  // namespace
 
@@ -100,12 +83,11 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
     impl->image_bytes = static_cast<std::size_t>(model.image->height) *
                         static_cast<std::size_t>(model.image->width) * 3;
   }
-  impl->table = &kernels::kernel_table(options.isa);
 
   Graph& graph = model.graph;
   verify(graph);
   impl->passes = run_passes(graph, passes, false);
-  const auto is_float = [&](const Node& node) { return float_product(graph, node); };
+  const auto is_float = [&](const Node& node) { return is_float_product(graph, node); };
   impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);
   if (model.image && impl->integer) {
     options.max_sequences = images_at_once(graph, options);
@@ -113,38 +95,25 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
   }
   impl->images_at_once = options.max_sequences;
   MemoryPlan memory = plan_memory(graph, options);
-  ThreadPool pool(options.threads, false);
-  cpu::LoweringContext context{.graph = graph,
-                               .options = options,
-                               .table = *impl->table,
-                               .weights = impl->weights,
-                               .pool = pool,
-                               .buffer = [&](ValueId id) { return memory.values.at(id); },
-                               .scale_buffer = [&](ValueId id) { return memory.scales.at(id); },
-                               .floor_buffer = [&](ValueId id) { return memory.floors.at(id); },
-                               .max_sequence = std::min(options.max_tokens, model.max_positions)};
-  // Integer convolutions beside float ones keep the session's own threads.
-  const auto convolutions = std::count_if(graph.nodes.begin(), graph.nodes.end(), is_convolution);
-  impl->library_team = convolutions > 0 &&
-                       std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-                         return !is_convolution(node) || is_float(node);
-                       });
-  for (const Node& node : graph.nodes) {
-    cpu::LoweredStep lowered = cpu::lower(node, context);
+  Compiled compiled = cpu::compile_program({.graph = graph,
+                                       .options = options,
+                                       .memory = memory,
+                                       .label_count = impl->label_count,
+                                       .max_positions = impl->max_positions});
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    StepInfo& info = compiled.infos[i];
     const auto* attention = std::get_if<AttentionOp>(&node.op);
     const ValueId made = node.outputs[0] == kNoValue ? node.outputs[1] : node.outputs[0];
-    lowered.info.per_sequence = graph.value(made).shape[0] == kSequences;
-    lowered.info.attention_width = attention == nullptr ? 0 : attention->width;
-    impl->taps.push_back(tap_of(graph, node, memory));
-    impl->steps.push_back(std::move(lowered.step));
-    impl->infos.push_back(std::move(lowered.info));
+    info.name = node.name;
+    info.per_sequence = graph.value(made).shape[0] == kSequences;
+    info.attention_width = attention == nullptr ? 0 : attention->width;
   }
-  impl->logits = memory.values.at(graph.output);
-  impl->groups = std::move(memory.groups);
+  impl->program = std::move(compiled.program);
+  impl->infos = std::move(compiled.infos);
+  impl->observed = std::move(compiled.observed);
   impl->buffers = std::move(memory.buffers);
   impl->arena_bytes = memory.arena_bytes;
-  impl->scratch_bytes = context.scratch_bytes;
-  impl->library_weight_bytes = context.library_weight_bytes;
   return std::make_shared<const Plan>(std::move(impl));
 }
 
@@ -170,9 +139,7 @@ std::size_t Plan::image_bytes() const { return impl_->image_bytes; }
 Isa Plan::isa() const { return impl_->options.isa; }
 bool Plan::integer() const { return impl_->integer; }
 std::size_t Plan::arena_bytes() const { return impl_->arena_bytes; }
-std::size_t Plan::weight_bytes() const {
-  return impl_->weights.bytes() + impl_->library_weight_bytes;
-}
+std::size_t Plan::weight_bytes() const { return impl_->program->weight_bytes(); }
 const std::vector<ArenaBuffer>& Plan::buffers() const { return impl_->buffers; }
 const std::vector<StepInfo>& Plan::steps() const { return impl_->infos; }
 const std::vector<PassTrace>& Plan::passes() const { return impl_->passes; }

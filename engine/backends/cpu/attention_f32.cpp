@@ -64,7 +64,7 @@ class AttentionF32Step : public Step {
 LoweredStep lower_attention_f32(const Node& node, LoweringContext& context) {
   require_float_products(node);
   auto step = std::make_unique<AttentionF32Step>();
-  step->shape = attention_shape(node, context);
+  step->shape = attention_shape(context.graph, node);
   step->q = context.buffer(node.inputs[0]);
   step->k = context.buffer(node.inputs[1]);
   step->v = context.buffer(node.inputs[2]);

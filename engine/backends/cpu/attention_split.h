@@ -1,29 +1,13 @@
-// What float and integer attention share: the shape of the op and the static partition of
-// (sequence, head) pairs over threads by their cost.
+// What float and integer attention share: the static partition of (sequence, head) pairs over
+// threads by their cost.
 #pragma once
 
 #include <cstdint>
 
+#include "engine/backends/attention_shape.h"
 #include "engine/backends/cpu/lower.h"
 
 namespace qe::cpu {
-
-struct AttentionShape {
-  int heads = 1;
-  int head_dim = 1;
-  std::int64_t q_column = 0, k_column = 0, v_column = 0;
-  bool first_query_only = false;  // q has one row a sequence
-};
-
-inline AttentionShape attention_shape(const Node& node, const LoweringContext& context) {
-  const auto& op = std::get<AttentionOp>(node.op);
-  return {.heads = op.heads,
-          .head_dim = static_cast<int>(op.width) / op.heads,
-          .q_column = op.q_column,
-          .k_column = op.k_column,
-          .v_column = op.v_column,
-          .first_query_only = context.graph.value(node.inputs[0]).shape[0] == kSequences};
-}
 
 struct HeadTask {
   int head;

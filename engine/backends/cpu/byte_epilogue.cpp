@@ -176,13 +176,4 @@ ByteEpilogue byte_epilogue(const Node& node, int n, int stride, LoweringContext&
   return epilogue;
 }
 
-void require_exact_depth(const Value& weight, std::int64_t depth) {
-  constexpr std::int64_t kMaxDepth = 65793;  // beyond it s32 accumulation could overflow
-  if (depth <= kMaxDepth) return;
-  throw UnsupportedError({.problem = "too many inputs for exact 32-bit accumulation",
-                          .name = weight.name,
-                          .expected = "at most " + std::to_string(kMaxDepth),
-                          .actual = std::to_string(depth)});
-}
-
 }  // namespace qe::cpu

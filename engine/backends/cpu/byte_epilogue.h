@@ -27,7 +27,4 @@ struct ByteEpilogue {
 // not follow the image's.
 ByteEpilogue byte_epilogue(const Node& node, int n, int stride, LoweringContext& context);
 
-// Throws UnsupportedError beyond the depth to which 32-bit sums are exact.
-void require_exact_depth(const Value& weight, std::int64_t depth);
-
 }  // namespace qe::cpu

@@ -63,7 +63,7 @@ LoweredStep lower_conv_f32(const Node& node, LoweringContext& context) {
   step->has_residual = residual;
   if (residual) step->residual = context.buffer(node.inputs[3]);
   context.scratch_bytes = std::max(context.scratch_bytes, step->convolution.scratch_bytes());
-  release_source(weight, context);
+  release_source(weight, context.options);
 
   StepInfo info;
   info.kernel = "conv f32";

@@ -238,7 +238,7 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
   for (std::size_t i = 0; i < column_sum.size(); ++i) offset[i] = -zero_point * column_sum[i];
   step->column_offset = offset;
   step->epilogue = byte_epilogue(node, step->n, step->column_stride, context);
-  release_source(weight, context);
+  release_source(weight, context.options);
 
   StepInfo info;
   info.kernel = describe(*step, g);

@@ -77,7 +77,7 @@ LoweredStep lower_depthwise_int8(const Node& node, LoweringContext& context) {
   step->offset = offset;
   step->zero_point = static_cast<std::uint8_t>(zero_point);
   step->epilogue = byte_epilogue(node, channels, padded, context);
-  release_source(weight, context);
+  release_source(weight, context.options);
 
   StepInfo info;
   info.kernel = "depthwise u8s8";

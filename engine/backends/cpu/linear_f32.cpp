@@ -72,7 +72,7 @@ LoweredStep lower_linear_f32(const Node& node, LoweringContext& context) {
   step->y = context.buffer(node.outputs[0]);
   step->has_residual = node.inputs[3] != kNoValue;
   if (step->has_residual) step->residual = context.buffer(node.inputs[3]);
-  release_source(weight, context);
+  release_source(weight, context.options);
 
   StepInfo info;
   info.kernel = "gemm f32 " + std::string(name(std::get<LinearOp>(node.op).activation));

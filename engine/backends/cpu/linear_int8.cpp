@@ -1,16 +1,10 @@
 // Linear layers in integers: u8 activations times packed s8 weights, everything else in the
-// epilogue. Zero points fold into the accumulators' start, scales into one multiplier a column, a
-// known floor of the input and a static output's scale into multiplier and bias; floors that each
-// row finds for itself multiply the sums of the columns' weights.
-#include <algorithm>
-#include <cmath>
+// epilogue.
 #include <vector>
 
-#include "engine/backends/cpu/byte_epilogue.h"
 #include "engine/backends/cpu/lower.h"
 #include "engine/backends/cpu/split.h"
-
-#include <qe/error.h>
+#include "engine/backends/linear_columns.h"
 
 namespace qe::cpu {
 namespace {
@@ -76,30 +70,9 @@ class LinearInt8Step : public Step {
   }
 };
 
-// Rows of the stacked parts as one row-major s8 matrix; a copy only where there are several.
-class StackedWeights {
- public:
-  explicit StackedWeights(const Value& value) {
-    if (value.constant.size() == 1) {
-      data_ = value.constant[0].data<std::int8_t>();
-      return;
-    }
-    for (const Tensor& part : value.constant) {
-      const auto rows = part.data<std::int8_t>();
-      copy_.insert(copy_.end(), rows.begin(), rows.end());
-    }
-    data_ = copy_;
-  }
-  const std::int8_t* data() const { return data_.data(); }
-
- private:
-  std::vector<std::int8_t> copy_;
-  std::span<const std::int8_t> data_;
-};
-
 void pack(LinearInt8Step& step, const Value& weight, LoweringContext& context,
           std::vector<std::int32_t>& column_sum) {
-  const StackedWeights rows(weight);
+  const StackedRows rows(weight);
   auto* const packed = context.weights.allocate<std::int8_t>(kernels::packed_bytes(step.n, step.k));
   column_sum.assign(static_cast<std::size_t>(round_up(step.n, kColumnGroup)), 0);
   const int panels = kernels::panel_count(step.n);
@@ -118,67 +91,15 @@ void pack(LinearInt8Step& step, const Value& weight, LoweringContext& context,
   step.packed = packed;
 }
 
-// Scale and zero point of output column `column`: one annotation may hold several equal slices.
-struct OutputQuant {
-  float scale;
-  float zero_point;
-};
-OutputQuant output_quant(const QuantParams& quant, int column, int columns) {
-  const std::size_t slices = quant.scale.size();
-  const auto slice = static_cast<std::size_t>(column) * slices / static_cast<std::size_t>(columns);
-  return {quant.scale[slice], static_cast<float>(quant.zero_point.at(slice))};
-}
-
 void set_epilogue(LinearInt8Step& step, const Node& node, LoweringContext& context,
                   const std::vector<std::int32_t>& column_sum) {
-  const Value& weight = context.graph.value(node.inputs[1]);
-  const Value& out = context.graph.value(node.outputs[0]);
-  const QuantParams& in_quant = *context.graph.value(node.inputs[0]).quant;
-  const auto padded = column_sum.size();
-  const bool own_floors = has_row_floors(in_quant);
-
-  auto* const scale = context.weights.allocate<float>(padded);
-  auto* const bias = context.weights.allocate<float>(padded);
-  auto* const weight_sum = own_floors ? context.weights.allocate<float>(padded) : nullptr;
-  const std::vector<float> weight_scale = row_scales(weight);
-  for (std::size_t i = 0; i < padded; ++i) {
-    scale[i] = in_quant.dynamic ? weight_scale[i] : weight_scale[i] * in_quant.scale.at(0);
-    if (own_floors) weight_sum[i] = static_cast<float>(column_sum[i]) * weight_scale[i];
-  }
-  if (!in_quant.dynamic) {
-    auto* const offset = context.weights.allocate<std::int32_t>(padded);
-    for (std::size_t i = 0; i < padded; ++i) {
-      offset[i] = -in_quant.zero_point.at(0) * column_sum[i];
-    }
-    step.column_offset = offset;
-  }
-  if (node.inputs[2] != kNoValue) {
-    float* position = bias;
-    for (const Tensor& part : context.graph.value(node.inputs[2]).constant) {
-      const std::vector<float> values = to_float(part, node.name);
-      position = std::copy(values.begin(), values.end(), position);
-    }
-  }
-  for (int i = 0; in_quant.floor && i < step.n; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    bias[i] =
-        std::fma(*in_quant.floor * static_cast<float>(column_sum[at]), weight_scale[at], bias[i]);
-  }
-  if (step.out_bytes && step.activation == Activation::kNone) {
-    for (int i = 0; i < step.n; ++i) {
-      const OutputQuant q = output_quant(*out.quant, i, step.n);
-      scale[i] /= q.scale;
-      if (own_floors) weight_sum[i] /= q.scale;
-      bias[i] = bias[i] / q.scale + q.zero_point;
-    }
-  } else if (step.out_bytes) {
-    const OutputQuant q = output_quant(*out.quant, 0, step.n);
-    step.out_inv_scale = 1.0F / q.scale;
-    step.out_zero_point = q.zero_point;
-  }
-  step.column_scale = scale;
-  step.column_weight_sum = weight_sum;
-  step.bias = bias;
+  const LinearColumns columns = linear_columns(context.graph, node, column_sum);
+  if (!columns.offset.empty()) step.column_offset = store(columns.offset, context);
+  if (!columns.weight_sum.empty()) step.column_weight_sum = store(columns.weight_sum, context);
+  step.column_scale = store(columns.scale, context);
+  step.bias = store(columns.bias, context);
+  step.out_inv_scale = columns.out_inv_scale;
+  step.out_zero_point = columns.out_zero_point;
 }
 
 }  // namespace
@@ -204,15 +125,10 @@ LoweredStep lower_linear_int8(const Node& node, LoweringContext& context) {
   std::vector<std::int32_t> column_sum;
   pack(*step, weight, context, column_sum);
   set_epilogue(*step, node, context, column_sum);
-  release_source(weight, context);
+  release_source(weight, context.options);
 
   StepInfo info;
-  info.kernel = "gemm u8s8";
-  if (step->activation != Activation::kNone) {
-    info.kernel += " " + std::string(name(std::get<LinearOp>(node.op).activation));
-  }
-  if (step->has_residual) info.kernel += " +residual";
-  info.kernel += step->out_bytes ? " -> u8" : " -> f32";
+  info.kernel = "gemm u8s8 " + epilogue_name(context.graph, node);
   info.macs_per_row = static_cast<std::int64_t>(step->n) * step->k;
   info.weight_bytes = kernels::packed_bytes(step->n, step->k);
   return {std::move(step), std::move(info)};

@@ -2,7 +2,6 @@
 #include "engine/backends/cpu/lower.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/passes/integer_nodes.h"
 #include "kernels/onednn/sgemm.h"
@@ -90,20 +89,11 @@ LoweredStep lower(const Node& node, LoweringContext& context) {
     const Node& node;
     LoweringContext& context;
   };
-  LoweredStep lowered = std::visit(Visitor{node, context}, node.op);
-  lowered.info.name = node.name;
-  return lowered;
+  return std::visit(Visitor{node, context}, node.op);
 }
 
 float* store_floats(const Value& value, LoweringContext& context) {
-  const auto count = static_cast<std::size_t>(element_count(value.shape));
-  float* const out = context.weights.allocate<float>((count + 15) / 16 * 16);
-  float* position = out;
-  for (const Tensor& part : value.constant) {
-    const std::vector<float> floats = to_float(part, value.name);
-    position = std::copy(floats.begin(), floats.end(), position);
-  }
-  return out;
+  return store(padded_floats(value), context);
 }
 
 void dequantize(const Value& value, std::span<float> elements) {
@@ -113,25 +103,6 @@ void dequantize(const Value& value, std::span<float> elements) {
   const auto rows = static_cast<std::size_t>(value.shape[0]);
   const std::size_t run = elements.size() / (by_input ? scale.size() : rows);
   for (std::size_t i = 0; i < elements.size(); ++i) elements[i] *= scale[i / run];
-}
-
-std::vector<float> row_scales(const Value& value) {
-  const auto rows = static_cast<std::size_t>(value.shape[0]);
-  const std::vector<float>& given = value.quant->scale;
-  if (given.size() != 1 && given.size() != rows) {
-    throw GraphError({.problem = "one scale a row is expected",
-                      .name = value.name,
-                      .expected = std::to_string(rows),
-                      .actual = std::to_string(given.size())});
-  }
-  std::vector<float> scales((rows + 15) / 16 * 16, 0.0F);
-  for (std::size_t i = 0; i < rows; ++i) scales[i] = given.size() == 1 ? given[0] : given[i];
-  return scales;
-}
-
-void release_source(const Value& value, const LoweringContext& context) {
-  if (!context.options.release_source) return;
-  for (const Tensor& part : value.constant) release_pages(part);
 }
 
 void require_float_products(const Node& node) {

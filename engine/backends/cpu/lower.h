@@ -2,14 +2,16 @@
 // packed for the kernels. This is the only place that chooses kernels.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/backends/constants.h"
+#include "engine/backends/cpu/step.h"
 #include "engine/runtime/aligned_buffer.h"
-#include "engine/runtime/step.h"
 #include "engine/runtime/thread_pool.h"
 
 #include <qe/plan.h>
@@ -86,15 +88,17 @@ LoweredStep lower_pad_channels_int8(const Node& node, LoweringContext& context);
 LoweredStep lower_add_int8(const Node& node, LoweringContext& context);
 LoweredStep lower_patch_tokens(const Node& node, LoweringContext& context);
 
+template <typename T>
+T* store(const std::vector<T>& elements, LoweringContext& context) {
+  T* const stored = context.weights.allocate<T>(elements.size());
+  std::copy(elements.begin(), elements.end(), stored);
+  return stored;
+}
 // A constant's elements as float in the store, padded with zeros to a multiple of 16.
 float* store_floats(const Value& value, LoweringContext& context);
 // Integers as the reals they stand for, in place: one scale, one a row, or one a pair of output and
 // input channel. Nothing where the constant is float.
 void dequantize(const Value& value, std::span<float> elements);
-// The scales of a quantized constant, one a row, padded with zeros to a multiple of 16.
-std::vector<float> row_scales(const Value& value);
-// Gives the pages of a constant's file back, if the options say so.
-void release_source(const Value& value, const LoweringContext& context);
 
 // Multiply-adds of a convolution for one image.
 std::int64_t conv_macs(const Graph& graph, const Node& node);

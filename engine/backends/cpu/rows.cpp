@@ -210,10 +210,7 @@ class ElementwiseStep : public Step {
 };
 
 kernels::EmbeddingTable int8_table(const Value& value, LoweringContext& context) {
-  const std::vector<float> scales = row_scales(value);
-  auto* const stored = context.weights.allocate<float>(scales.size());
-  std::copy(scales.begin(), scales.end(), stored);
-  return {value.constant.at(0).data<std::int8_t>().data(), stored};
+  return {value.constant.at(0).data<std::int8_t>().data(), store(row_scales(value), context)};
 }
 
 void set_static(const QuantParams& quant, float& inv_scale, float& zero_point) {

@@ -1,0 +1,34 @@
+// Step: one kernel invocation of a plan, bound to packed weights and arena buffers. Immutable;
+// every thread of a session runs each step for its own part, with a barrier between steps.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/runtime/memory_plan.h"
+#include "engine/runtime/program.h"
+#include "kernels/kernel_table.h"
+
+namespace qe {
+
+// What a step sees of the running session. Rows are tokens or sequences, as the step's group says.
+struct StepContext {
+  const RunInputs& inputs;
+  const kernels::KernelTable& table;
+  std::byte* arena;
+  std::byte* scratch;  // this thread's own
+  int thread;
+  int threads;
+  int library_threads;  // for the float library, where this step's calling thread is the only one
+  int row_begin;        // the block of rows to work on
+  int row_end;
+
+  int rows() const { return row_end - row_begin; }
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(const StepContext& context) const noexcept = 0;
+};
+
+}  // namespace qe
