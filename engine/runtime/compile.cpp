@@ -1,10 +1,11 @@
 // From model to plan: run the passes in order, checking the graph after each; plan memory; let the
-// backend make the program.
+// device's backend make the program.
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "engine/backends/cpu/program.h"
+#include "engine/backends/cuda/program.h"
 #include "engine/passes/integer_nodes.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/plan_impl.h"
@@ -68,6 +69,11 @@ int images_at_once(const Graph& graph, CompileOptions options) {
       std::min((cache + image - 1) / image, static_cast<std::size_t>(capacity)));
 }
 
+Compiled compile_program(const ProgramInput& input) {
+  return input.options.device.kind == DeviceSpec::Kind::kCuda ? cuda::compile_program(input)
+                                                              : cpu::compile_program(input);
+}
+
 }  // namespace
 
 std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& given,
@@ -95,7 +101,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
   }
   impl->images_at_once = options.max_sequences;
   MemoryPlan memory = plan_memory(graph, options);
-  Compiled compiled = cpu::compile_program({.graph = graph,
+  Compiled compiled = compile_program({.graph = graph,
                                        .options = options,
                                        .memory = memory,
                                        .label_count = impl->label_count,
@@ -137,6 +143,7 @@ int Plan::images_at_once() const { return impl_->images_at_once; }
 int Plan::label_count() const { return impl_->label_count; }
 std::size_t Plan::image_bytes() const { return impl_->image_bytes; }
 Isa Plan::isa() const { return impl_->options.isa; }
+DeviceSpec Plan::device() const { return impl_->options.device; }
 bool Plan::integer() const { return impl_->integer; }
 std::size_t Plan::arena_bytes() const { return impl_->arena_bytes; }
 std::size_t Plan::weight_bytes() const { return impl_->program->weight_bytes(); }

@@ -31,12 +31,12 @@ std::int64_t rows_of(const Graph& graph, const Node& node) {
   return kTokens;
 }
 
-std::vector<StepGroup> make_groups(const Graph& graph) {
+std::vector<StepGroup> make_groups(const Graph& graph, bool may_block) {
   std::vector<StepGroup> groups;
   for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
     const Node& node = graph.nodes[static_cast<std::size_t>(i)];
     const std::int64_t rows = rows_of(graph, node);
-    const bool blocked = row_wise(node) && rows == kTokens;
+    const bool blocked = may_block && row_wise(node) && rows == kTokens;
     if (!groups.empty() && blocked && groups.back().blocked && groups.back().rows == rows) {
       groups.back().last = i;
     } else {
@@ -158,7 +158,7 @@ class Planner {
  public:
   Planner(const Graph& graph, const CompileOptions& options)
       : graph_(graph), options_(options), lives_(lifetimes(graph)), slices_(slices(graph)) {
-    plan_.groups = make_groups(graph);
+    plan_.groups = make_groups(graph, options.device.kind == DeviceSpec::Kind::kCpu);
     for (const auto& [part, slice] : slices_) {
       Lifetime& whole = lives_[static_cast<std::size_t>(slice.whole)];
       whole.made = std::min(whole.made, lives_[static_cast<std::size_t>(part)].made);

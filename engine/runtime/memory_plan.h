@@ -19,6 +19,11 @@ struct BufferRef {
   bool blocked = false;
   std::ptrdiff_t pixel_bytes = 0;
 
+  // Of a buffer that is not blocked.
+  template <typename T>
+  T* first(std::byte* arena) const {
+    return reinterpret_cast<T*>(arena + offset);
+  }
   // Row `row` (counted from the first row of the run). A context has the arena and the first row of
   // the current block.
   template <typename Context>
@@ -58,6 +63,8 @@ struct MemoryPlan {
   std::size_t arena_bytes = 0;
 };
 
+// On a GPU every step is a group of its own and every value keeps all its rows: a step there must
+// have as many rows as it can get.
 MemoryPlan plan_memory(const Graph& graph, const CompileOptions& options);
 
 }  // namespace qe

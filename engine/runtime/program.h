@@ -1,5 +1,6 @@
 // What stands between the runtime and a backend: a backend compiles the final graph into a Program,
-// a session runs the Executor that it makes.
+// a session runs the Executor that it makes. A backend is one function from ProgramInput to
+// Compiled; compile.cpp lists them.
 #pragma once
 
 #include <cstddef>
@@ -27,12 +28,12 @@ struct RunInputs {
   int sequences = 0;
 };
 
-// What a session has of its own: arena, threads. One caller at a time.
+// What a session has of its own: arena, threads or streams. One caller at a time.
 class Executor {
  public:
   virtual ~Executor() = default;
   // Fills `logits`, [sequences][label_count]. `observer` is called where it is set, which it never
-  // is for plans without float products.
+  // is for plans without float products. Throws DeviceError if a GPU fails, else nothing.
   virtual void run(const RunInputs& inputs, std::span<float> logits,
                    const Session::Observer& observer) = 0;
 };
@@ -41,7 +42,7 @@ class Executor {
 class Program {
  public:
   virtual ~Program() = default;
-  // Throws ResourceError; UsageError for a thread count out of range.
+  // Throws ResourceError, DeviceError; UsageError for a thread count out of range.
   virtual std::unique_ptr<Executor> make_executor(const SessionOptions& options) const = 0;
   virtual std::size_t weight_bytes() const = 0;
 };

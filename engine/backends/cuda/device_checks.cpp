@@ -43,12 +43,16 @@ void check_capability(int index, const std::string& name, int major, int minor) 
                      .actual = std::to_string(major) + "." + std::to_string(minor)});
 }
 
-void check_memory(std::size_t needed, std::size_t available, const std::string& purpose) {
-  if (needed <= available) return;
+void refuse_memory(std::size_t needed, const std::string& available, const std::string& purpose) {
   throw ResourceError({.problem = "not enough GPU memory",
                        .name = purpose,
                        .expected = std::to_string(needed) + " bytes",
-                       .actual = std::to_string(available) + " bytes free"});
+                       .actual = available});
+}
+
+void check_memory(std::size_t needed, std::size_t available, const std::string& purpose) {
+  if (needed <= available) return;
+  refuse_memory(needed, std::to_string(available) + " bytes free", purpose);
 }
 
 }  // namespace qe::cuda

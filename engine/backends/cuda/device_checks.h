@@ -20,6 +20,10 @@ void check_index(int index, int count);
 // Throws DeviceError.
 void check_capability(int index, const std::string& name, int major, int minor);
 
+// Throws ResourceError that says what is needed and `available`.
+[[noreturn]] void refuse_memory(std::size_t needed, const std::string& available,
+                                const std::string& purpose);
+
 // Throws ResourceError that says both.
 void check_memory(std::size_t needed, std::size_t available, const std::string& purpose);
 

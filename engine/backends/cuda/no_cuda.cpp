@@ -1,7 +1,10 @@
 // Stands in for CUDA in a build without it: everything that needs a GPU says so.
 #include <qe/cuda/device.h>
 #include <qe/cuda/gemm.h>
+#include <qe/cuda/session.h>
 #include <qe/error.h>
+
+#include "engine/backends/cuda/program.h"
 
 namespace qe::cuda {
 namespace {
@@ -17,6 +20,7 @@ std::vector<Device> devices() { refuse(); }
 Device usable_device(int) { refuse(); }
 void synchronize(Stream) { refuse(); }
 void reset_device(int) { refuse(); }
+Compiled compile_program(const ProgramInput&) { refuse(); }
 
 struct Gemm::Impl {
   Device device;
@@ -33,5 +37,17 @@ std::vector<GemmKernel> Gemm::kernels(int, int, int) const { refuse(); }
 const Device& Gemm::device() const noexcept { return impl_->device; }
 
 std::string_view kernel_name(int) noexcept { return {}; }
+
+struct Session::Impl {
+  std::shared_ptr<const qe::Plan> plan;
+};
+
+Session::Session(std::shared_ptr<const Plan>) { refuse(); }
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+std::span<const float> Session::enqueue(const TextBatch&, Stream) { refuse(); }
+void Session::wait() { refuse(); }
+const Plan& Session::plan() const { return *impl_->plan; }
 
 }  // namespace qe::cuda

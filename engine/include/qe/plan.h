@@ -1,6 +1,7 @@
 // Plan: an immutable compiled program: steps, packed weights, and one arena laid out in advance.
 // Built for a capacity of tokens and sequences, or of images; runs take the actual counts.
-// Shareable between threads and sessions.
+// Shareable between threads and sessions. A plan is for one device: the CPU, or a GPU, which holds
+// its weights.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <qe/device_spec.h>
 #include <qe/isa.h>
 #include <qe/model.h>
 
@@ -21,7 +23,9 @@ struct CompileOptions {
   // Threads used to convert and pack weights. Float convolutions run on as many in sessions that
   // have them, else on one.
   int threads = 1;
-  Isa isa = default_isa();
+  Isa isa = default_isa();  // on the CPU
+  // A GPU runs INT8 models of texts, with the same bits as the CPU.
+  DeviceSpec device = {};
   // Gives back the file pages of each weight once it is packed; compiling the same model again
   // reads them anew.
   bool release_source = true;
@@ -57,7 +61,9 @@ struct PassTrace {
 class Plan {
  public:
   // Runs the passes in their one order and lowers the result. `model` is consumed. Throws
-  // GraphError, UnsupportedError, ResourceError.
+  // GraphError; UnsupportedError naming a node that the device has no kernel for; ResourceError,
+  // for a GPU before anything is allocated, with the bytes that are needed and free; DeviceError
+  // for a GPU that is missing, too old or fails, and UsageError for an index beyond them.
   static std::shared_ptr<const Plan> compile(Model model, const CompileOptions& options);
   ~Plan();
   Plan(const Plan&) = delete;
@@ -70,6 +76,7 @@ class Plan {
   int label_count() const;
   std::size_t image_bytes() const;  // of one image's pixels; 0 for texts
   Isa isa() const;
+  DeviceSpec device() const;
   bool integer() const;  // every matrix product runs in integers
   std::size_t arena_bytes() const;
   std::size_t weight_bytes() const;  // resident, packed

@@ -31,6 +31,7 @@ struct CUgraphExec_st {
 };
 struct CUevent_st {
   CUstream_st* recorded_in = nullptr;
+  std::shared_ptr<bool> passed = std::make_shared<bool>(true);  // of the last record
 };
 
 namespace {
@@ -388,6 +389,18 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
   return error != cudaSuccess ? error : cudaStreamSynchronize(nullptr);
 }
 
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
+                              std::size_t from_pitch, std::size_t width, std::size_t height,
+                              cudaMemcpyKind, cudaStream_t stream) {
+  return enqueue(stream, [=] {
+    for (std::size_t row = 0; row < height; ++row) {
+      std::memcpy(static_cast<std::byte*>(to) + row * to_pitch,
+                  static_cast<const std::byte*>(from) + row * from_pitch, width);
+    }
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   const Lock lock;
   const cudaError_t error = create(stream);
@@ -454,16 +467,25 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return usable(); }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return destroy(graph); }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return destroy(exec); }
 
-// An event is done when all that its stream holds at the time of the wait is done.
+// Waiting for an event does all that its stream holds.
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return create(event); }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock;
   event->recorded_in = &stream_of(stream);
-  return usable();
+  event->passed = std::make_shared<bool>(false);
+  return enqueue(stream, [passed = event->passed] {
+    *passed = true;
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const Lock lock;
+  if (usable() != cudaSuccess) return state().lost;
+  return *event->passed ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock;
-  return event->recorded_in == nullptr ? usable() : drain(*event->recorded_in);
+  return *event->passed ? usable() : drain(*event->recorded_in);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   CUstream_st* const other = event->recorded_in;

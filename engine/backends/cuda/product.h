@@ -1,0 +1,38 @@
+// The product's kernels on one device: which of them run there, the choice among them, the launch.
+// Checks nothing; allocates nothing but what loading kernels takes.
+#pragma once
+
+#include <cstddef>
+
+#include <qe/cuda/device.h>
+
+#include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/product.h"
+
+namespace qe::cuda {
+
+class ProductKernels {
+ public:
+  // Loads them. Throws DeviceError.
+  explicit ProductKernels(const Device& device);
+
+  bool runs(const kernels::cuda::KernelShape& shape) const;
+  kernels::cuda::Choice choose(int m, int n, int k) const;
+  bool valid(kernels::cuda::Choice choice, int m, int n, int k) const;
+
+  // GPU memory in which blocks add up the depths they share, zeroed before its first use. Streams
+  // that do not wait for each other need one each.
+  std::size_t scratch_bytes() const;
+
+  // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all. The device
+  // must be current. A cudaError_t.
+  int launch(const GemmOperands& operands, const GemmWeights& weights, const std::int32_t* rows,
+             kernels::cuda::Choice choice, std::byte* scratch, Stream stream) const noexcept;
+
+ private:
+  bool has_wgmma_;
+  int multiprocessors_;
+  void* encoder_ = nullptr;
+};
+
+}  // namespace qe::cuda
