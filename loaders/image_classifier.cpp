@@ -19,7 +19,8 @@ struct ImageClassifier::Impl {
         decode(options.decode),
         session(Plan::compile(model, {.max_sequences = options.max_images,
                                       .threads = options.threads,
-                                      .isa = options.isa}),
+                                      .isa = options.isa,
+                                      .device = options.device}),
                 {.threads = options.threads, .pin_threads = options.pin_threads}) {
     // The plan holds the packed weights.
     for (Value& value : model.graph.values) value.constant.clear();

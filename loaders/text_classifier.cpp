@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include <qe/cuda/session.h>
 #include <qe/error.h>
 #include <qe/load.h>
 #include <qe/session.h>
@@ -58,6 +61,61 @@ struct Packed {
   std::size_t sequences() const { return offsets.size() - 1; }
 };
 
+// A session and the run it has been given. On the CPU a run is over when start() returns; on a GPU
+// it may be under way until finish().
+class Lane {
+ public:
+  Lane(std::shared_ptr<const Plan> plan, const TextClassifierOptions& options)
+      : session_(make(std::move(plan), options)) {}
+
+  void start(const Packed& packed, std::span<Classification> results) {
+    const TextBatch batch{
+        .token_ids = packed.ids, .type_ids = packed.type_ids, .offsets = packed.offsets};
+    if (auto* const cpu = std::get_if<Session>(&session_)) {
+      logits_ = cpu->run(batch);
+    } else {
+      logits_ = std::get<cuda::Session>(session_).enqueue(batch, nullptr);
+    }
+    results_ = results;
+  }
+
+  // Fills in the results of the run before, if there is one.
+  void finish(ProblemType problem) {
+    const std::span<Classification> results = std::exchange(results_, {});
+    if (results.empty()) return;
+    wait();
+    const std::size_t labels = logits_.size() / results.size();
+    for (std::size_t s = 0; s < results.size(); ++s) {
+      Classification answer = classification_of(logits_.subspan(s * labels, labels), problem);
+      answer.tokens = results[s].tokens;
+      answer.truncated = results[s].truncated;
+      results[s] = std::move(answer);
+    }
+  }
+
+  // Forgets a run whose results nobody waits for any more.
+  void drop() {
+    if (!std::exchange(results_, {}).empty()) wait();
+  }
+
+ private:
+  using AnySession = std::variant<Session, cuda::Session>;
+
+  static AnySession make(std::shared_ptr<const Plan> plan, const TextClassifierOptions& options) {
+    if (options.device.kind == DeviceSpec::Kind::kCuda) return cuda::Session(std::move(plan));
+    return Session(std::move(plan),
+                   {.threads = options.threads, .pin_threads = options.pin_threads});
+  }
+
+  void wait() {
+    if (auto* const gpu = std::get_if<cuda::Session>(&session_)) gpu->wait();
+  }
+
+  AnySession session_;
+  std::span<const float> logits_;
+  std::span<Classification> results_;
+};
+
 }  // namespace
 
 struct TextClassifier::Impl {
@@ -65,8 +123,10 @@ struct TextClassifier::Impl {
       : tokenizer(std::move(t)),
         max_length(choose_max_length(options.max_length, tokenizer, m)),
         model(std::move(m)),
-        session(compile(options),
-                {.threads = options.threads, .pin_threads = options.pin_threads}) {
+        plan(compile(options)) {
+    const bool on_gpu = options.device.kind == DeviceSpec::Kind::kCuda;
+    // On a GPU one run is prepared while the other is under way.
+    for (int lane = 0; lane < (on_gpu ? 2 : 1); ++lane) lanes.emplace_back(plan, options);
     // The plan holds the packed weights and, in the mapped file, the embedding tables.
     for (Value& value : model.graph.values) value.constant.clear();
   }
@@ -76,27 +136,24 @@ struct TextClassifier::Impl {
     return Plan::compile(model, {.max_tokens = std::max(wanted, max_length),
                                  .max_sequences = options.max_sequences,
                                  .threads = options.threads,
-                                 .isa = options.isa});
+                                 .isa = options.isa,
+                                 .device = options.device});
   }
 
-  // Runs what is packed and fills the results' logits, first to last.
+  // Starts what is packed, on the lane whose run is the oldest.
   void flush(Packed& packed, std::span<Classification> results) {
-    const std::span<const float> logits = session.run(
-        {.token_ids = packed.ids, .type_ids = packed.type_ids, .offsets = packed.offsets});
-    const std::size_t labels = model.labels.size();
-    for (std::size_t s = 0; s < packed.sequences(); ++s) {
-      Classification answer = classification_of(logits.subspan(s * labels, labels), model.problem);
-      answer.tokens = results[s].tokens;
-      answer.truncated = results[s].truncated;
-      results[s] = std::move(answer);
-    }
+    Lane& lane = lanes[next_lane];
+    next_lane = (next_lane + 1) % lanes.size();
+    lane.finish(model.problem);
+    lane.start(packed, results);
     packed.clear();
   }
 
   std::vector<Classification> classify(std::span<const TextInput> inputs) {
+    for (Lane& lane : lanes) lane.drop();  // where a text before was refused
     std::vector<Classification> results(inputs.size());
-    const auto max_tokens = static_cast<std::size_t>(session.plan().max_tokens());
-    const auto max_sequences = static_cast<std::size_t>(session.plan().max_sequences());
+    const auto max_tokens = static_cast<std::size_t>(plan->max_tokens());
+    const auto max_sequences = static_cast<std::size_t>(plan->max_sequences());
     Packed packed;
     std::size_t first = 0;  // result of the first packed text
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -115,13 +172,16 @@ struct TextClassifier::Impl {
       results[i].truncated = encoding.truncated;
     }
     if (packed.sequences() > 0) flush(packed, std::span(results).subspan(first));
+    for (Lane& lane : lanes) lane.finish(model.problem);
     return results;
   }
 
   Tokenizer tokenizer;
   int max_length;
   Model model;
-  Session session;
+  std::shared_ptr<const Plan> plan;
+  std::vector<Lane> lanes;
+  std::size_t next_lane = 0;
   Encoding encoding;
 };
 
@@ -154,7 +214,7 @@ const std::vector<std::string>& TextClassifier::labels() const { return impl_->m
 ProblemType TextClassifier::problem() const { return impl_->model.problem; }
 const Tokenizer& TextClassifier::tokenizer() const { return impl_->tokenizer; }
 int TextClassifier::max_length() const { return impl_->max_length; }
-const Plan& TextClassifier::plan() const { return impl_->session.plan(); }
+const Plan& TextClassifier::plan() const { return *impl_->plan; }
 const Model& TextClassifier::model() const { return impl_->model; }
 
 }  // namespace qe

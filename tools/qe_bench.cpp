@@ -34,6 +34,8 @@ constexpr const char* kExamples =
     "      Two models in alternating blocks A B B A; every raw latency in the JSON.\n"
     "  qe-bench INT8_DIR --data test.tsv --batch 32\n"
     "      Texts of a file, of their own lengths, 32 a run.\n"
+    "  qe-bench INT8_DIR --device cuda --batch 1,32,128 --seq-len 16-128*2\n"
+    "      An INT8 model of texts on the first GPU (in a build with CUDA).\n"
     "  qe-bench FLOAT_DIR INT8_DIR --batch 1,8,32\n"
     "      Models of images: random pixels, images a second at each batch.\n"
     "  qe-bench --synthetic resnet50 --save DIR\n"
@@ -101,6 +103,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_images(app, flags);
   add_seed(app, flags);
   add_engine(app, flags);
+  add_device(app, flags);
   add_progress(app, flags);
   parse(app, argc, argv, flags);
   options.study.pin = !no_pin;

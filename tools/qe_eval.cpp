@@ -36,6 +36,8 @@ constexpr const char* kExamples =
     "      Exit code 1 if more than one point of accuracy is lost.\n"
     "  qe-eval MODEL_DIR --data test.tsv --predictions out.jsonl --format json\n"
     "      A line a row with its logits, and every figure as JSON.\n"
+    "  qe-eval INT8_DIR --data test.tsv --device cuda --batch 128\n"
+    "      The same logits from the first GPU (in a build with CUDA).\n"
     "  qe-eval models/tiny-shapes --data data/demo-shapes/test.tsv --on-error skip\n"
     "      A model of images; those that cannot be decoded are named, counted and left out.\n"
     "Texts: tab-separated, a header line, columns text, label and optionally text_pair.\n"
@@ -97,6 +99,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_max_length(app, flags);
   add_images(app, flags);
   add_engine(app, flags);
+  add_device(app, flags);
   add_timing(app, flags);
   add_seed(app, flags);
   add_progress(app, flags);

@@ -85,6 +85,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_threads(app, options.flags);
   add_max_length(app, options.flags);
   add_engine(app, options.flags);
+  add_device(app, options.flags);
   parse(app, argc, argv, options.flags);
   options.on_error = on_error == "skip" ? OnError::kSkip : OnError::kFail;
   const bool texts = !options.texts.empty() || options.pairs || options.tokenize;

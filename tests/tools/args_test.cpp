@@ -27,6 +27,7 @@ SharedFlags parsed(std::vector<const char*> arguments) {
   add_max_length(app, flags);
   add_seed(app, flags);
   add_engine(app, flags);
+  add_device(app, flags);
   add_timing(app, flags);
   add_progress(app, flags);
   add_output(app, flags, {"table", "json"});
@@ -74,26 +75,13 @@ TEST_CASE("shared flags and their defaults") {
   CHECK(defaults.threads == cpu_count());
   CHECK(defaults.format == "table");
   CHECK(defaults.max_length == 0);
-  const SharedFlags flags = parsed({"--threads",
-                                    "3",
-                                    "--batch=16",
-                                    "--max-length",
-                                    "96",
-                                    "--seed",
-                                    "9",
-                                    "--format",
-                                    "json",
-                                    "--output",
-                                    "x.json",
-                                    "--quiet",
-                                    "--no-progress",
-                                    "--isa",
-                                    "reference",
-                                    "--no-mmap",
-                                    "--warmup",
-                                    "0",
-                                    "--iters",
-                                    "7"});
+  CHECK(defaults.device.kind == DeviceSpec::Kind::kCpu);
+  const SharedFlags flags =
+      parsed({"--threads", "3",        "--batch=16",    "--max-length", "96",
+              "--seed",    "9",        "--format",      "json",         "--output",
+              "x.json",    "--quiet",  "--no-progress", "--isa",        "reference",
+              "--no-mmap", "--device", "cuda:2",        "--warmup",     "0",
+              "--iters",   "7"});
   CHECK(flags.threads == 3);
   CHECK(flags.batch == 16);
   CHECK(flags.max_length == 96);
@@ -104,6 +92,8 @@ TEST_CASE("shared flags and their defaults") {
   CHECK(flags.no_progress);
   CHECK(flags.isa == Isa::kReference);
   CHECK(flags.no_mmap);
+  CHECK(flags.device.kind == DeviceSpec::Kind::kCuda);
+  CHECK(flags.device.index == 2);
   CHECK(flags.warmup == 0);
   CHECK(flags.iterations == 7);
 }
@@ -116,6 +106,10 @@ TEST_CASE("flags out of range or unknown are usage errors") {
         Arguments{"--nonsense"}, Arguments{"stray"}, Arguments{"--iters", "3", "--duration", "1"},
         Arguments{"--duration", "0"}, Arguments{"--seed"}}) {
     CHECK_THROWS_AS(parsed(bad), UsageError);
+  }
+  for (const char* const device : {"", "gpu", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1",
+                                   "cuda:+1", "cuda: 1", "cuda:1x", "cuda0", "cuda:99999999999"}) {
+    CHECK_THROWS_AS(parsed({"--device", device}), UsageError);
   }
 }
 

@@ -87,5 +87,32 @@ TEST_CASE("without a GPU the tools say so, with a status of its own") {
   }
 }
 
+TEST_CASE("without a GPU no model runs on one, and none runs somewhere else instead") {
+  if (has_gpu()) {
+    MESSAGE("skipped: there is a GPU");
+    return;
+  }
+  const std::string model = " '" + quantized_model("dynamic").string() + "'";
+  for (const std::string& command :
+       {"qe-run" + model + " --text hello --device cuda",
+        "qe-eval" + model + " --data " + kSentences + " --quiet --device cuda:0",
+        "qe-bench" + model + " --device cuda --quiet" + kQuick,
+        std::string("qe-run models/tiny-shapes --image data/demo-shapes/images --device cuda")}) {
+    const Outcome outcome = shell(command);
+    CHECK_MESSAGE(outcome.code == 7, command);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.err.find(cuda::built() ? "NVIDIA" : "QE_CUDA") != std::string::npos);
+  }
+  for (const std::string& command :
+       {"qe-run" + model + " --text hello --device gpu",
+        "qe-eval" + model + " --data " + kSentences + " --device cuda:x",
+        "qe-bench" + model + " --device cuda:"}) {
+    const Outcome outcome = shell(command);
+    CHECK_MESSAGE(outcome.code == 2, command);
+    CHECK(outcome.err.find("--device") != std::string::npos);
+    CHECK(outcome.err.find("cpu, cuda or cuda:INDEX") != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace qe::tools

@@ -42,7 +42,8 @@ Contestant open_contestant(const std::filesystem::path& directory, const SharedF
   result.plan = Plan::compile(std::move(model), {.max_tokens = max_tokens,
                                                  .max_sequences = max_samples,
                                                  .threads = flags.threads,
-                                                 .isa = flags.isa});
+                                                 .isa = flags.isa,
+                                                 .device = flags.device});
   result.load_ms = milliseconds_since(start);
   return result;
 }

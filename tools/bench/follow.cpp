@@ -158,6 +158,7 @@ void follow(const std::string& model, const StudyOptions& options, std::istream&
                         {"settings",
                          {{"version", kVersion},
                           {"scheme", contestant.scheme},
+                          {"device", name(contestant.plan->device())},
                           {"isa", name(contestant.plan->isa())},
                           {"threads", threads},
                           {"pinned", options.pin ? "yes" : "no"}}}});

@@ -22,16 +22,24 @@ Json summary_json(const Summary& s) {
           {"p50", s.p50},    {"p90", s.p90},   {"p95", s.p95}, {"p99", s.p99}, {"max", s.maximum}};
 }
 
+Json peak_json(const PeakSummary& peak) {
+  return {{"gmac_per_second", peak.gmacs},
+          {"mac_per_cycle_and_core", peak.macs_per_cycle},
+          {"valid", peak.invalid.empty()},
+          {"reason", peak.invalid}};
+}
+
 Json series_json(const Series& series, bool reference, bool images) {
-  Json json = {{"model", series.model},
-               {"scheme", series.scheme},
-               {"role", reference        ? "reference"
-                        : series.is_null ? "null"
-                                         : "model"},
-               {"latency_ms", summary_json(series.latency)},
-               {images ? "images_per_second" : "texts_per_second", series.samples_per_second},
-               {"gmac_per_second", series.gmacs},
-               {"share_of_int8_peak", series.share_of_peak}};
+  Json json = {
+      {"model", series.model},
+      {"scheme", series.scheme},
+      {"role", reference        ? "reference"
+               : series.is_null ? "null"
+                                : "model"},
+      {"latency_ms", summary_json(series.latency)},
+      {images ? "images_per_second" : "texts_per_second", series.samples_per_second},
+      {"gmac_per_second", series.gmacs},
+      {"share_of_int8_peak", series.share_of_peak ? Json(*series.share_of_peak) : Json(nullptr)}};
   if (!reference) {
     json["speedup_over_reference"] = series.speedup.median;
     json["speedup_interval95"] = interval_json(series.speedup);
@@ -56,14 +64,15 @@ Table study_table(const Study& study) {
           {case_name(one, study.images), s.is_null ? s.model + " (null)" : s.model, s.scheme,
            fixed(ms.p50, 3), fixed(ms.p90, 3), fixed(ms.p95, 3), fixed(ms.p99, 3),
            fixed(ms.mean, 3), fixed(ms.sd, 3), fixed(ms.mad, 3), fixed(s.samples_per_second, 1),
-           fixed(s.gmacs, 1), fixed(100.0 * s.share_of_peak, 1),
+           fixed(s.gmacs, 1), s.share_of_peak ? fixed(100.0 * *s.share_of_peak, 1) : "-",
            i == 0 ? "-"
                   : fixed(s.speedup.median, 3) + "x " +
                         interval(s.speedup.interval.low, s.speedup.interval.high, 3)});
     }
+    if (!one.peak) continue;
     table.rows.push_back({case_name(one, study.images), "INT8 peak of the machine", "", "-", "-",
-                          "-", "-", "-", "-", "-", "-", fixed(one.peak.gmacs, 1),
-                          fixed(one.peak.macs_per_cycle, 1) + " MAC/cycle", "-"});
+                          "-", "-", "-", "-", "-", "-", fixed(one.peak->gmacs, 1),
+                          fixed(one.peak->macs_per_cycle, 1) + " MAC/cycle", "-"});
   }
   return table;
 }
@@ -73,6 +82,7 @@ Json study_json(const Study& study, const StudyOptions& options) {
   for (const Contestant& one : study.contestants) {
     models.push_back({{"model", one.directory},
                       {"scheme", one.scheme},
+                      {"device", name(one.plan->device())},
                       {"isa", name(one.plan->isa())},
                       {"integer_only", one.plan->integer()},
                       {"load_ms", one.load_ms},
@@ -88,10 +98,7 @@ Json study_json(const Study& study, const StudyOptions& options) {
     }
     Json json = {{"threads", one.threads}, {"batch", one.batch}};
     if (!study.images) json["seq_len"] = one.seq_len > 0 ? Json(one.seq_len) : Json(nullptr);
-    json["int8_peak"] = {{"gmac_per_second", one.peak.gmacs},
-                         {"mac_per_cycle_and_core", one.peak.macs_per_cycle},
-                         {"valid", one.peak.invalid.empty()},
-                         {"reason", one.peak.invalid}};
+    json["int8_peak"] = one.peak ? peak_json(*one.peak) : Json(nullptr);
     json["series"] = std::move(series);
     cases.push_back(std::move(json));
   }
@@ -126,9 +133,9 @@ std::vector<LatencySeries> latency_series(const Study& study) {
 std::vector<std::string> study_warnings(const Study& study) {
   std::vector<std::string> warnings;
   for (const StudyCase& one : study.cases) {
-    if (!one.peak.invalid.empty()) {
+    if (one.peak && !one.peak->invalid.empty()) {
       warnings.push_back(case_name(one, study.images) +
-                         ": percentages of the peak are not valid: " + one.peak.invalid);
+                         ": percentages of the peak are not valid: " + one.peak->invalid);
     }
     for (const Series& s : one.series) {
       // Equal things must come out equal; a null away from 1 is drift that the pairs did not

@@ -36,7 +36,7 @@ struct Series {
   Summary latency;                          // over all runs, ms
   double samples_per_second = 0.0;          // texts or images, at the median
   double gmacs = 0.0;                       // 10^9 multiply-adds a second at the median
-  double share_of_peak = 0.0;               // gmacs over the INT8 peak of this case
+  std::optional<double> share_of_peak;      // gmacs over the INT8 peak of this case
   RatioEstimate speedup;  // reference / this, of block medians; null: a second reference session
   bool is_null = false;
 };
@@ -44,9 +44,9 @@ struct Series {
 struct StudyCase {
   int threads = 1;
   int batch = 1;
-  int seq_len = 0;             // 0: real texts, or images
-  std::vector<Series> series;  // the reference first, then its null, then the others
-  PeakSummary peak;
+  int seq_len = 0;                  // 0: real texts, or images
+  std::vector<Series> series;       // the reference first, then its null, then the others
+  std::optional<PeakSummary> peak;  // of the CPU; none of a GPU (qe-bench gemm has one)
 };
 
 struct Study {

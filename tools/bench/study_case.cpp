@@ -58,7 +58,7 @@ class Side {
 };
 
 void fill_speeds(Series& series, const Plan& plan, std::span<const Request> requests,
-                 const PeakSummary& peak) {
+                 const std::optional<PeakSummary>& peak) {
   std::vector<double> all;
   for (const auto& block : series.blocks) all.insert(all.end(), block.begin(), block.end());
   series.latency = summarize(all);
@@ -76,7 +76,7 @@ void fill_speeds(Series& series, const Plan& plan, std::span<const Request> requ
   const double ms = requests.size() == 1 ? series.latency.p50 : series.latency.mean;
   series.samples_per_second = 1e3 * samples / runs / ms;
   series.gmacs = macs / runs / ms * 1e-6;
-  series.share_of_peak = series.gmacs / peak.gmacs;
+  if (peak) series.share_of_peak = series.gmacs / peak->gmacs;
 }
 
 Series make_series(const Contestant& contestant, std::vector<std::vector<double>> blocks) {
@@ -102,6 +102,7 @@ std::optional<StudyCase> run_case(const Study& study, const CaseInputs& inputs,
   const Contestant& first = study.contestants.front();
   Side reference(first, inputs.threads, options.pin);
   const double reference_ms_each = reference.warm_up(inputs.requests, flags.warmup);
+  const bool on_cpu = first.plan->device().kind == DeviceSpec::Kind::kCpu;
   std::vector<PeakSample> peaks;
   StudyCase result;
   // Opponent 0 is the reference again: what a ratio of equal things looks like here.
@@ -123,7 +124,9 @@ std::optional<StudyCase> run_case(const Study& study, const CaseInputs& inputs,
       if (interrupted()) return std::nullopt;
       const bool in_order = first_side_first(pair);
       measure(in_order ? reference : other, in_order ? reference_ms : other_ms, pair);
-      peaks.push_back(measure_machine_peak(first.plan->isa(), inputs.threads, kPeakSeconds));
+      if (on_cpu) {
+        peaks.push_back(measure_machine_peak(first.plan->isa(), inputs.threads, kPeakSeconds));
+      }
       measure(in_order ? other : reference, in_order ? other_ms : reference_ms, pair);
     }
     Series series = make_series(contestant, std::move(other.blocks));
@@ -132,7 +135,7 @@ std::optional<StudyCase> run_case(const Study& study, const CaseInputs& inputs,
     result.series.push_back(std::move(series));
   }
   result.series.insert(result.series.begin(), make_series(first, std::move(reference.blocks)));
-  result.peak = summarize_peaks(peaks);
+  if (on_cpu) result.peak = summarize_peaks(peaks);
   for (std::size_t i = 0; i < result.series.size(); ++i) {
     const std::size_t owner = i < 2 ? 0 : i - 1;
     fill_speeds(result.series[i], *study.contestants[owner].plan, inputs.requests, result.peak);

@@ -55,6 +55,13 @@ void add_engine(CLI::App& app, SharedFlags& flags) {
                "Read weight files instead of mapping them (for files that others may truncate)");
 }
 
+void add_device(CLI::App& app, SharedFlags& flags) {
+  app.add_option("--device", flags.device_name,
+                 "Where it runs: cpu, cuda (the first GPU) or cuda:INDEX")
+      ->type_name("DEVICE")
+      ->capture_default_str();
+}
+
 void add_timing(CLI::App& app, SharedFlags& flags) {
   app.add_option("--warmup", flags.warmup, "Untimed runs before the timed ones")
       ->check(CLI::Range(0, 1'000'000))
@@ -108,6 +115,19 @@ Isa capped_isa(const std::string& text, const std::string& flag) {
   return std::min(*wanted, available_isas().back());
 }
 
+namespace {
+
+DeviceSpec device_of(const std::string& text) {
+  const auto device = parse_device(text);
+  if (device) return *device;
+  throw UsageError({.problem = "unknown device",
+                    .name = "--device",
+                    .expected = "cpu, cuda or cuda:INDEX",
+                    .actual = quote(text)});
+}
+
+}  // namespace
+
 void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags) {
   try {
     app.parse(argc, argv);
@@ -118,6 +138,7 @@ void parse(CLI::App& app, int argc, const char* const* argv, SharedFlags& flags)
     throw UsageError({.problem = std::string(error.what()) + "; see --help"});
   }
   if (flags.threads == 0) flags.threads = cpu_count();
+  flags.device = device_of(flags.device_name);
   flags.isa = flags.isa_name.empty() ? default_isa() : capped_isa(flags.isa_name, "--isa");
 }
 

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <qe/device_spec.h>
 #include <qe/isa.h>
 
 namespace qe::tools {
@@ -26,9 +27,11 @@ struct SharedFlags {
   bool no_exif_rotation = false;
   std::string isa_name;       // empty: the fastest one, capped by QE_ISA
   Isa isa = Isa::kReference;  // after parse()
-  int warmup = 3;             // untimed runs before the timed ones
-  int iterations = 0;         // timed runs; 0: as many as --duration holds
-  double duration = 1.0;      // seconds of one timed block
+  std::string device_name = "cpu";
+  DeviceSpec device;      // after parse()
+  int warmup = 3;         // untimed runs before the timed ones
+  int iterations = 0;     // timed runs; 0: as many as --duration holds
+  double duration = 1.0;  // seconds of one timed block
 };
 
 // One function a flag (or a group that belongs together).
@@ -38,6 +41,7 @@ void add_max_length(CLI::App& app, SharedFlags& flags);
 void add_images(CLI::App& app, SharedFlags& flags);  // --no-exif-rotation
 void add_seed(CLI::App& app, SharedFlags& flags);
 void add_engine(CLI::App& app, SharedFlags& flags);    // --isa, --no-mmap
+void add_device(CLI::App& app, SharedFlags& flags);    // --device
 void add_timing(CLI::App& app, SharedFlags& flags);    // --warmup, --iters, --duration
 void add_progress(CLI::App& app, SharedFlags& flags);  // --quiet, --no-progress
 // --format and --output; the first of `formats` is the default.

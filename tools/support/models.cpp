@@ -32,6 +32,7 @@ TextClassifierOptions classifier_options(const SharedFlags& flags, int max_seque
   options.max_length = flags.max_length;
   options.max_sequences = max_sequences;
   options.isa = flags.isa;
+  options.device = flags.device;
   options.use_mmap = !flags.no_mmap;
   return options;
 }
@@ -45,6 +46,7 @@ ImageClassifierOptions image_classifier_options(const SharedFlags& flags, int ma
   options.threads = flags.threads;
   options.max_images = max_images;
   options.isa = flags.isa;
+  options.device = flags.device;
   options.use_mmap = !flags.no_mmap;
   options.decode = decode_options(flags);
   return options;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include <qe/cuda/device.h>
 #include <qe/version.h>
 
 #include "tools/support/file_info.h"
@@ -45,6 +46,11 @@ Json system_name() {
   return std::string(names.sysname) + " " + names.release + " " + names.machine;
 }
 
+Json gpu_name(const DeviceSpec& device) {
+  if (device.kind == DeviceSpec::Kind::kCpu) return nullptr;
+  return cuda::usable_device(device.index).name;
+}
+
 Json environment(const SharedFlags& flags) {
   Json isas = Json::array();
   for (const Isa isa : available_isas()) isas.push_back(name(isa));
@@ -52,6 +58,8 @@ Json environment(const SharedFlags& flags) {
   const auto frequency = governor();
   return {{"cpu", cpu_model()},
           {"cpus", cpu_count()},
+          {"device", name(flags.device)},
+          {"gpu", gpu_name(flags.device)},
           {"isa", name(flags.isa)},
           {"available_isas", isas},
           {"threads", flags.threads},

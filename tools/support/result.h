@@ -18,9 +18,10 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr const char* kResultSchema = "qe.result/1";
 
-// {schema, tool, version, complete: true, environment{cpu, cpus, isa, available_isas, threads,
-// system, load_average, governor}, inputs[{path, bytes, xxh64}]}. `inputs` are files or
-// directories; they are read to the end. Throws IoError.
+// {schema, tool, version, complete: true, environment{cpu, cpus, device, gpu, isa, available_isas,
+// threads, system, load_average, governor}, inputs[{path, bytes, xxh64}]}. `inputs` are files or
+// directories; they are read to the end. Throws IoError; DeviceError if
+// the GPU of the flags has gone.
 Json begin_result(const std::string& tool, const SharedFlags& flags,
                   std::span<const std::filesystem::path> inputs);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <qe/classification.h>
+#include <qe/device_spec.h>
 #include <qe/image.h>
 #include <qe/isa.h>
 #include <qe/model.h>
@@ -20,6 +21,7 @@ struct ImageClassifierOptions {
   int threads = 1;
   int max_images = 32;  // of one run
   Isa isa = default_isa();
+  DeviceSpec device = {};  // no GPU runs images yet: UnsupportedError
   bool use_mmap = true;
   bool pin_threads = false;
   DecodeOptions decode = {};  // of files

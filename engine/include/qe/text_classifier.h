@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qe/classification.h>
+#include <qe/device_spec.h>
 #include <qe/isa.h>
 #include <qe/model.h>
 #include <qe/tokenizer.h>
@@ -23,6 +24,7 @@ struct TextClassifierOptions {
   int max_tokens = 0;      // tokens of one run; 0: max(1024, max_length)
   int max_sequences = 32;  // texts of one run
   Isa isa = default_isa();
+  DeviceSpec device = {};  // of the network; texts are tokenized on the CPU
   bool use_mmap = true;
   bool pin_threads = false;
 };
@@ -34,7 +36,8 @@ struct TextInput {
 
 class TextClassifier {
  public:
-  // Throws LoadError, UnsupportedError, IoError, ResourceError; UsageError for a model of images.
+  // Throws LoadError, UnsupportedError, IoError, ResourceError; DeviceError for a GPU that is not
+  // there or not usable; UsageError for a model of images.
   static TextClassifier open(const std::filesystem::path& directory,
                              const TextClassifierOptions& options = {});
   ~TextClassifier();
@@ -42,8 +45,9 @@ class TextClassifier {
   TextClassifier& operator=(TextClassifier&&) noexcept;
 
   Classification classify(std::string_view text);
-  // In the order given; runs hold as many texts as the capacity allows. A text that is not UTF-8
-  // throws DataError.
+  // In the order given; runs hold as many texts as the capacity allows. On a GPU texts are
+  // tokenized while it runs those before. A text that is not UTF-8 throws DataError; DeviceError if
+  // a GPU fails.
   std::vector<Classification> classify(std::span<const TextInput> inputs);
 
   const std::vector<std::string>& labels() const;

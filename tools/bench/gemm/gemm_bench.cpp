@@ -1,13 +1,10 @@
 // The command line of qe-bench gemm.
-#include <charconv>
-
 #include <qe/error.h>
 
 #include "tools/bench/gemm/study.h"
 #include "tools/support/output.h"
 #include "tools/support/progress.h"
 #include "tools/support/run_tool.h"
-#include "tools/support/text.h"
 
 namespace qe::tools {
 namespace {
@@ -21,34 +18,13 @@ constexpr const char* kExamples =
     "      Every kernel on the second GPU: what the choice between them is made from.\n";
 
 struct CommandLine {
-  std::string device = "cpu";
   std::string shapes = "bert-base";
   std::string compare = "none";
-  int gpu = -1;  // -1: the CPU
   std::vector<GemmShape> parsed_shapes = {};
   GemmOptions options = {};
 };
 
-// -1 for "cpu", else the index of "cuda" or "cuda:I".
-int parse_device(const std::string& text) {
-  constexpr std::string_view kCuda = "cuda";
-  if (text == "cpu") return -1;
-  if (text == kCuda) return 0;
-  int index = -1;
-  if (text.starts_with("cuda:")) {
-    const char* const first = text.data() + kCuda.size() + 1;
-    const char* const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(first, last, index);
-    if (error != std::errc{} || end != last) index = -1;
-  }
-  if (index < 0) {
-    throw UsageError({.problem = "unknown device",
-                      .name = "--device",
-                      .expected = "cpu, cuda or cuda:INDEX",
-                      .actual = quote(text)});
-  }
-  return index;
-}
+bool on_gpu(const SharedFlags& flags) { return flags.device.kind == DeviceSpec::Kind::kCuda; }
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CommandLine line;
@@ -59,9 +35,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   CLI::App app;
   describe(app, "qe-bench gemm", "Measure the integer matrix product, beside a rival's.",
            kExamples);
-  app.add_option("--device", line.device, "cpu, cuda or cuda:INDEX")
-      ->type_name("DEVICE")
-      ->capture_default_str();
+  add_device(app, flags);
   app.add_option("--shapes", line.shapes, "bert-base, bert-large, MxNxK, or several")
       ->type_name("LIST")
       ->capture_default_str();
@@ -84,10 +58,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   add_progress(app, flags);
   parse(app, argc, argv, flags);
   line.options.pin = !no_pin;
-  line.gpu = parse_device(line.device);
   line.parsed_shapes = parse_shapes(line.shapes, "--shapes");
   line.options.compare = line.compare != "none";
-  const char* const rival = line.gpu < 0 ? "onednn" : "cublaslt";
+  const char* const rival = on_gpu(flags) ? "cublaslt" : "onednn";
   if (line.options.compare && line.compare != rival) {
     throw UsageError({.problem = "does not run on that device",
                       .name = "--compare",
@@ -102,9 +75,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
 int run_gemm_bench(int argc, const char* const* argv) {
   const CommandLine line = parse_command_line(argc, argv);
   const SharedFlags& flags = line.options.flags;
-  const auto device =
-      line.gpu < 0 ? cpu_gemm_device(line.options) : cuda_gemm_device(line.gpu, line.options);
-  if (line.gpu < 0) {
+  const auto device = on_gpu(flags) ? cuda_gemm_device(flags.device.index, line.options)
+                                    : cpu_gemm_device(line.options);
+  if (!on_gpu(flags)) {
     for (const std::string& warning : timing_warnings(flags.threads)) {
       note(flags, "note: " + warning);
     }
