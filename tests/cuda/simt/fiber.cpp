@@ -25,18 +25,27 @@ Fiber::Fiber(std::function<void()> body)
 }
 
 void Fiber::resume() {
-  if (_setjmp(outside_) != 0) return;
+  if (_setjmp(outside_) != 0) {
+    outside_switch_.arrived(nullptr, nullptr);
+    return;
+  }
+  outside_switch_.leave(stack_.get(), kStackBytes);
   if (started_) _longjmp(inside_, 1);
   started_ = true;
   setcontext(&start_);
 }
 
 void Fiber::suspend() {
-  if (_setjmp(inside_) == 0) _longjmp(outside_, 1);
+  if (_setjmp(inside_) == 0) {
+    inside_switch_.leave(outside_bottom_, outside_bytes_);
+    _longjmp(outside_, 1);
+  }
+  inside_switch_.arrived(&outside_bottom_, &outside_bytes_);
 }
 
 void Fiber::enter(unsigned low, unsigned high) {
   auto* const self = std::bit_cast<Fiber*>(std::uint64_t{high} << 32U | low);
+  self->inside_switch_.arrived(&self->outside_bottom_, &self->outside_bytes_);
   self->body_();
   self->ended_ = true;
   self->suspend();

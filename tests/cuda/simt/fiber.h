@@ -8,6 +8,8 @@
 #include <functional>
 #include <memory>
 
+#include "tests/cuda/simt/stack_switch.h"
+
 namespace qe::simt {
 
 class Fiber {
@@ -31,6 +33,10 @@ class Fiber {
   ucontext_t start_{};
   std::jmp_buf inside_{};
   std::jmp_buf outside_{};
+  StackSwitch inside_switch_;
+  StackSwitch outside_switch_;
+  const void* outside_bottom_ = nullptr;
+  std::size_t outside_bytes_ = 0;
   bool started_ = false;
   bool ended_ = false;
 };

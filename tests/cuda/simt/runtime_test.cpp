@@ -65,7 +65,7 @@ TEST_CASE("a product's object gives everything back, whichever allocation fails"
     try {
       const qe::cuda::Gemm gemm(0);
       break;
-    } catch (const qe::DeviceError&) {
+    } catch (const qe::ResourceError&) {
       ++failed;
     }
     CHECK(qe::simt::allocated_bytes() == 0);
