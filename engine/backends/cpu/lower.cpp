@@ -35,59 +35,60 @@ std::byte* WeightStore::allocate_bytes(std::size_t bytes) {
 LoweredStep lower(const Node& node, LoweringContext& context) {
   class Visitor {
    public:
-    Visitor(const Node& n, LoweringContext& c) : node(n), context(c) {}
-    LoweredStep operator()(const EmbeddingOp&) { return lower_embedding(node, context); }
-    LoweredStep operator()(const LayerNormOp&) { return lower_layer_norm(node, context); }
-    LoweredStep operator()(const QuantizeOp&) { return lower_quantize(node, context); }
-    LoweredStep operator()(const SelectFirstOp&) { return lower_select_first(node, context); }
+    Visitor(const Node& n, LoweringContext& c) : node_(n), context_(c) {}
+    LoweredStep operator()(const EmbeddingOp&) { return lower_embedding(node_, context_); }
+    LoweredStep operator()(const LayerNormOp&) { return lower_layer_norm(node_, context_); }
+    LoweredStep operator()(const QuantizeOp&) { return lower_quantize(node_, context_); }
+    LoweredStep operator()(const SelectFirstOp&) { return lower_select_first(node_, context_); }
     LoweredStep operator()(const AddOp&) {
-      return bytes_in() ? lower_add_int8(node, context) : lower_add(node, context);
+      return bytes_in() ? lower_add_int8(node_, context_) : lower_add(node_, context_);
     }
-    LoweredStep operator()(const ActivationOp&) { return lower_activation(node, context); }
+    LoweredStep operator()(const ActivationOp&) { return lower_activation(node_, context_); }
     LoweredStep operator()(const LinearOp&) {
-      return bytes_in() ? lower_linear_int8(node, context) : lower_linear_f32(node, context);
+      return bytes_in() ? lower_linear_int8(node_, context_) : lower_linear_f32(node_, context_);
     }
     LoweredStep operator()(const AttentionOp&) {
-      return std::get<AttentionOp>(node.op).integer ? lower_attention_int8(node, context)
-                                                    : lower_attention_f32(node, context);
+      return std::get<AttentionOp>(node_.op).integer ? lower_attention_int8(node_, context_)
+                                                     : lower_attention_f32(node_, context_);
     }
     LoweredStep operator()(const ImageOp& op) {
-      return op.bytes ? lower_image_bytes(node, context) : lower_image_f32(node, context);
+      return op.bytes ? lower_image_bytes(node_, context_) : lower_image_f32(node_, context_);
     }
     LoweredStep operator()(const ConvOp&) {
-      if (!bytes_in()) return lower_conv_f32(node, context);
-      return is_depthwise(context.graph, node) ? lower_depthwise_int8(node, context)
-                                               : lower_conv_int8(node, context);
+      if (!bytes_in()) return lower_conv_f32(node_, context_);
+      return is_depthwise(context_.graph, node_) ? lower_depthwise_int8(node_, context_)
+                                                 : lower_conv_int8(node_, context_);
     }
     LoweredStep operator()(const BatchNormOp&) {
       throw UnsupportedError(
-          {.problem = "a batch norm that no convolution before it takes in", .name = node.name});
+          {.problem = "a batch norm that no convolution before it takes in", .name = node_.name});
     }
     LoweredStep operator()(const MaxPoolOp&) {
-      return bytes_in() ? lower_max_pool_int8(node, context) : lower_max_pool_f32(node, context);
+      return bytes_in() ? lower_max_pool_int8(node_, context_)
+                        : lower_max_pool_f32(node_, context_);
     }
     LoweredStep operator()(const GlobalAveragePoolOp&) {
-      return bytes_in() ? lower_global_average_pool_int8(node, context)
-                        : lower_global_average_pool_f32(node, context);
+      return bytes_in() ? lower_global_average_pool_int8(node_, context_)
+                        : lower_global_average_pool_f32(node_, context_);
     }
     LoweredStep operator()(const ConcatOp&) {
-      return bytes_in() ? lower_concat_int8(node, context) : lower_concat_f32(node, context);
+      return bytes_in() ? lower_concat_int8(node_, context_) : lower_concat_f32(node_, context_);
     }
     LoweredStep operator()(const ScaleChannelsOp&) {
-      return bytes_in() ? lower_scale_channels_int8(node, context)
-                        : lower_scale_channels_f32(node, context);
+      return bytes_in() ? lower_scale_channels_int8(node_, context_)
+                        : lower_scale_channels_f32(node_, context_);
     }
     LoweredStep operator()(const PadChannelsOp&) {
-      return bytes_in() ? lower_pad_channels_int8(node, context)
-                        : lower_pad_channels_f32(node, context);
+      return bytes_in() ? lower_pad_channels_int8(node_, context_)
+                        : lower_pad_channels_f32(node_, context_);
     }
-    LoweredStep operator()(const PatchTokensOp&) { return lower_patch_tokens(node, context); }
+    LoweredStep operator()(const PatchTokensOp&) { return lower_patch_tokens(node_, context_); }
 
    private:
-    bool bytes_in() const { return is_bytes(context, node.inputs[0]); }
+    bool bytes_in() const { return is_bytes(context_, node_.inputs[0]); }
 
-    const Node& node;
-    LoweringContext& context;
+    const Node& node_;
+    LoweringContext& context_;
   };
   return std::visit(Visitor{node, context}, node.op);
 }
