@@ -12,6 +12,10 @@
 #include <vector>
 
 #include <qe/error.h>
+#include <qe/load.h>
+#include <qe/model.h>
+#include <qe/quantize.h>
+#include <qe/save.h>
 #include <qe/synthetic.h>
 
 #include "tools/bench/follow.h"
@@ -23,6 +27,8 @@
 #include "tools/support/progress.h"
 #include "tools/support/run_tool.h"
 #include "tools/support/sweep.h"
+#include "tools/support/temporary_folder.h"
+#include "tools/support/text.h"
 
 namespace qe::tools {
 namespace {
@@ -42,6 +48,8 @@ constexpr const char* kExamples =
     "      Write a ResNet-50 with random weights.\n"
     "  qe-bench --synthetic bert-base:7 --save DIR\n"
     "      Write a BERT-base with random weights of seed 7, to be quantized and measured.\n"
+    "  qe-bench --synthetic bert-base --batch 1,8\n"
+    "      Measure one, and what dynamic quantization makes of it, without keeping them.\n"
     "  qe-bench gemm --help\n"
     "      The integer matrix product by itself, on the CPU or a GPU, beside a rival's.\n";
 
@@ -86,13 +94,12 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_flag("--no-pin", no_pin, "Do not bind threads to CPUs");
   app.add_option("--svg", options.svg, "Draw the distribution of latencies")->type_name("FILE");
   app.add_flag("--follow", options.follow, "Measure on command from standard input (bench/peers)");
-  auto* const save =
-      app.add_option("--save", options.save, "Directory that --synthetic writes")->type_name("DIR");
   auto* const synthetic =
       app.add_option("--synthetic", options.synthetic, "Random weights: NAME or NAME:SEED")
-          ->type_name("SPEC")
-          ->needs(save);
-  save->needs(synthetic);
+          ->type_name("SPEC");
+  app.add_option("--save", options.save, "Write --synthetic there and measure nothing")
+      ->type_name("DIR")
+      ->needs(synthetic);
   app.add_option("--vocab", options.vocab, "vocab.txt of the synthetic model (default: made up)")
       ->needs(synthetic)
       ->type_name("FILE");
@@ -114,7 +121,7 @@ Options parse_options(int argc, const char* const* argv) {
   options.study.batches = parse_sweep(batch, "--batch");
   options.study.seq_lens = parse_sweep(seq_len, "--seq-len");
   if (options.models.empty() == options.synthetic.empty()) {
-    throw UsageError({.problem = "give model directories to measure, or --synthetic with --save"});
+    throw UsageError({.problem = "give model directories to measure, or --synthetic"});
   }
   if (options.follow && options.models.size() != 1) {
     throw UsageError({.problem = "takes one model directory", .name = "--follow"});
@@ -128,10 +135,14 @@ std::string file_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-int write_model(const Options& options) {
+void write_model(const Options& options, const std::filesystem::path& directory) {
   SyntheticOptions synthetic{.force = options.force};
   if (!options.vocab.empty()) synthetic.vocab = file_text(options.vocab);
-  write_synthetic(options.synthetic, options.save, synthetic);
+  write_synthetic(options.synthetic, directory, synthetic);
+}
+
+int save_model(const Options& options) {
+  write_model(options, options.save);
   note(options.study.flags, "wrote " + options.save + " (" + options.synthetic + ")");
   return kExitOk;
 }
@@ -165,10 +176,29 @@ int measure(const Options& options) {
   return interrupted() ? kExitInterrupted : kExitOk;
 }
 
+// The model and what dynamic quantization makes of it; a GPU runs the latter alone.
+int measure_synthetic(Options options) {
+  const TemporaryFolder folder("qe-bench");
+  const std::filesystem::path floats = folder.path() / "float";
+  const std::filesystem::path bytes = folder.path() / "int8";
+  write_model(options, floats);
+  const Checkpoint checkpoint = load_checkpoint(floats);
+  if (needs_calibration(build_model(checkpoint))) {
+    throw UsageError({.problem = "a model of images is quantized with images: write it with --save",
+                      .name = "--synthetic",
+                      .actual = quote(options.synthetic)});
+  }
+  write_quantized(quantize(checkpoint, {}, nullptr), floats, bytes);
+  if (options.study.flags.device.kind == DeviceSpec::Kind::kCpu) options.models.push_back(floats);
+  options.models.push_back(bytes);
+  return measure(options);
+}
+
 int run(int argc, const char* const* argv) {
   if (argc > 1 && std::string_view(argv[1]) == "gemm") return run_gemm_bench(argc - 1, argv + 1);
   const Options options = parse_options(argc, argv);
-  if (!options.synthetic.empty()) return write_model(options);
+  if (!options.save.empty()) return save_model(options);
+  if (!options.synthetic.empty()) return measure_synthetic(options);
   if (options.follow) {
     follow(options.models.front(), options.study, std::cin, std::cout);
     return kExitOk;

@@ -126,8 +126,19 @@ TEST_CASE("models with random weights load, run and quantize") {
             .code == 0);
   CHECK(read_file(model + "-v/vocab.txt") == read_file(QE_SOURCE_DIR "/" + kModel + "/vocab.txt"));
   CHECK(shell("qe-bench --synthetic elephant --save '" + model + "-e'").code == 2);
-  CHECK(shell("qe-bench --synthetic bert-tiny").code == 2);
+  CHECK(shell("qe-bench --synthetic resnet18").code == 2);  // wants images
   CHECK(shell("qe-bench --save '" + model + "-s'").code == 2);
+}
+
+TEST_CASE("a model with random weights is measured beside its quantized form and not kept") {
+  if (test::skip_float("a float model")) return;
+  const Outcome run = shell("qe-bench --synthetic bert-tiny:3 --format json" + kQuick);
+  REQUIRE(run.code == 0);
+  const json result = json::parse(run.out);
+  REQUIRE(result["models"].size() == 2);
+  CHECK(result["models"][0]["scheme"] == "float");
+  CHECK(result["models"][1]["scheme"] == "int8 dynamic");
+  CHECK_FALSE(fs::exists(result["models"][0]["model"].get<std::string>()));
 }
 
 TEST_CASE("settings that cannot be measured") {

@@ -1,7 +1,5 @@
 // The steps in order. Accuracy is measured on a copy in the temporary folder before the directory
 // itself is written, because the recipe inside holds it.
-#include <stdlib.h>
-
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -18,34 +16,12 @@
 #include "tools/support/image_stream.h"
 #include "tools/support/models.h"
 #include "tools/support/progress.h"
+#include "tools/support/temporary_folder.h"
 
 namespace qe::tools {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder of its own under the system's temporary folder, removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "qe-quantize-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) {
-      throw IoError({.problem = std::strerror(errno), .file = name});
-    }
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;  // a leftover in the temporary folder is no reason to fail
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 std::vector<CalibrationText> calibration_texts(const QuantizeRequest& request) {
   std::ifstream stream(request.calibration, std::ios::binary);
@@ -127,7 +103,7 @@ std::optional<Calibration> calibrate_with(const QuantizeRequest& request, const 
 // Size and, with data, accuracy of what would be written.
 void try_out(const QuantizeRequest& request, const Checkpoint& quantized,
              QuantizeOutcome& outcome) {
-  const TemporaryFolder folder;
+  const TemporaryFolder folder("qe-quantize");
   const fs::path trial = folder.path() / "model";
   write_quantized(quantized, request.model, trial);
   outcome.bytes_after = weight_file_bytes(trial);

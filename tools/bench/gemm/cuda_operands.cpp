@@ -27,9 +27,7 @@ std::size_t set_count(const GemmShape& shape, std::size_t cache_bytes) {
 }  // namespace
 
 OperandSets::OperandSets(std::size_t bytes, std::size_t count)
-    : memory_(round_up(bytes) * count),
-      stride_(round_up(bytes)),
-      bytes_(round_up(bytes) * count) {}
+    : memory_(round_up(bytes) * count), stride_(round_up(bytes)), bytes_(round_up(bytes) * count) {}
 
 CudaOperands::CudaOperands(const GemmShape& shape, const GemmOptions& options,
                            std::size_t cache_bytes, cudaStream_t stream)
