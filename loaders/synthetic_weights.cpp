@@ -52,8 +52,10 @@ double inverse_normal(double p) {
 
 Tensor random_normal(std::string_view name, std::uint64_t seed, Shape shape, float mean,
                      float deviation) {
-  const std::string text(name);
-  const std::uint64_t key = XXH64(text.c_str(), text.size(), seed);
+  XXH64_state_t state;
+  XXH64_reset(&state, seed);
+  XXH64_update(&state, name.data(), name.size());
+  const std::uint64_t key = XXH64_digest(&state);
   std::vector<float> values(static_cast<std::size_t>(element_count(shape)));
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = static_cast<float>(mean + deviation * inverse_normal(uniform(key, i)));

@@ -39,7 +39,8 @@ Device usable_device(int index);
 void synchronize(Stream stream);
 
 // Throws away everything this process has on the device: memory, streams, errors. Objects of this
-// library made before may only be destroyed afterwards. Throws as usable_device().
+// library made before are of no more use: destroy them before anything new is made there, which may
+// get the memory that was theirs. Throws as usable_device().
 void reset_device(int index);
 
 }  // namespace qe::cuda
