@@ -195,7 +195,7 @@ int run(int argc, const char* const* argv) {
       load_checkpoint(options.model, {.use_mmap = !options.flags.no_mmap});
   Model model = build_model(checkpoint);
   if (options.flags.format == "json") {
-    write_json_report(options, checkpoint, std::move(model), output.stream());
+    write_json_report(options, checkpoint, model, output.stream());
   } else {
     if (!options.isa.empty() || options.devices) write_machine(options, output.stream());
     write_sections(options, checkpoint, std::move(model), output.stream());

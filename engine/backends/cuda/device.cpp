@@ -68,6 +68,7 @@ std::vector<Device> devices() {
   const int count = device_count();
   check_index(0, count);
   std::vector<Device> all;
+  all.reserve(static_cast<std::size_t>(count));
   for (int index = 0; index < count; ++index) all.push_back(describe(index));
   return all;
 }
