@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/activate.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/tile_maps.h"
-#include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
 
@@ -71,36 +71,6 @@ __device__ __forceinline__ float scaled_sum(const Product& p, int acc, const Row
   const float addend =
       p.x.row_floor != nullptr ? std::fma(row.floor, column.weight_sum, column.bias) : column.bias;
   return std::fma(static_cast<float>(acc + column.offset), row.scale * column.scale, addend);
-}
-
-template <class Function, int kCount>
-__device__ __forceinline__ void apply(float (&y)[kCount], Function function) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) {
-    y[i] = function(y[i]);
-  }
-}
-
-template <int kCount>
-__device__ __forceinline__ void activate(Activation activation, float (&y)[kCount]) {
-  switch (activation) {
-    case Activation::kNone:
-      return;
-    case Activation::kRelu:
-      return apply(y, [](float v) { return scalar::relu(v); });
-    case Activation::kRelu6:
-      return apply(y, [](float v) { return scalar::relu6(v); });
-    case Activation::kGeluErf:
-      return apply(y, [](float v) { return scalar::gelu_erf(v); });
-    case Activation::kGeluTanh:
-      return apply(y, [](float v) { return scalar::gelu_tanh(v); });
-    case Activation::kTanh:
-      return apply(y, [](float v) { return scalar::tanh(v); });
-    case Activation::kSilu:
-      return apply(y, [](float v) { return scalar::silu(v); });
-    case Activation::kSigmoid:
-      return apply(y, [](float v) { return scalar::sigmoid(v); });
-  }
 }
 
 // The whole epilogue of one chunk of a warp, whose first element is (row0, column0) of the result

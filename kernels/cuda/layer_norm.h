@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "kernels/cuda/fold.h"
-#include "kernels/kernel_table.h"
+#include "kernels/cuda/to_float.h"
 #include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
@@ -14,12 +14,12 @@ inline constexpr int kRowLanes = 16;
 
 // The normalized elements lane, lane + 16, ... of one row: in registers, kHeld of them at most, or
 // (kHeld 0) computed again from memory at every visit. `inside` is false for a lane whose row does
-// not exist, and which takes part in the sums alone.
-template <int kHeld>
+// not exist, and which takes part in the sums alone. X: float or Half.
+template <int kHeld, class X = float>
 class NormalizedRow {
  public:
-  __device__ __forceinline__ NormalizedRow(const LayerNormArgs& args, int row, bool inside,
-                                           int lane)
+  template <class Args>
+  __device__ __forceinline__ NormalizedRow(const Args& args, int row, bool inside, int lane)
       : x_(args.x + row * args.ldx + lane),
         gamma_(args.gamma + lane),
         beta_(args.beta + lane),
@@ -29,7 +29,7 @@ class NormalizedRow {
     float sum = 0.0F;
     for_each([&](int i, float& held) {
       if constexpr (kHeld > 0) {
-        held = x_[i];
+        held = to_float(x_[i]);
       }
       sum += held;
     });
@@ -73,13 +73,13 @@ class NormalizedRow {
       }
     } else {
       for (int i = 0; i < left_; i += kRowLanes) {
-        float x = x_[i];
+        float x = to_float(x_[i]);
         body(i, x);
       }
     }
   }
 
-  const float* x_;
+  const X* x_;
   const float* gamma_;
   const float* beta_;
   int left_;  // elements of the row from this lane's first on

@@ -13,6 +13,7 @@
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/row_fours.h"
 #include "kernels/cuda/row_launch.h"
+#include "kernels/cuda/select_row.h"
 #include "kernels/scalar_quantize.h"
 
 namespace qe::kernels::cuda {
@@ -66,9 +67,7 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes)
   }
 }
 
-// Embeddings and choices of rows: a block a row.
-
-constexpr int kCopyThreads = 64;
+// Embeddings: a block a row.
 
 // One row of a table, and its scale.
 struct TableRow {
@@ -125,22 +124,6 @@ __global__ void __launch_bounds__(kCopyThreads)
 }
 
 template <bool kVector>
-__global__ void __launch_bounds__(kCopyThreads)
-    select_row(const __grid_constant__ SelectRowsArgs args, const std::int32_t* count) {
-  const int row = static_cast<int>(blockIdx.x);
-  if (row >= row_count(args.count, count)) {
-    return;
-  }
-  const float* x = args.x + __ldg(args.rows + row) * args.ldx;
-  float* y = args.y + row * args.ldy;
-  for (int at = static_cast<int>(threadIdx.x) * 4; at < args.cols; at += kCopyThreads * 4) {
-    float four[4];
-    load_four<kVector>(x, at, args.cols, 0.0F, four);
-    store_four<kVector>(y, at, args.cols, four);
-  }
-}
-
-template <bool kVector>
 int launch_quantize(const QuantizeRowsArgs& args, const std::int32_t* count, CUstream_st* stream) {
   constexpr int kHeld = 8;
   constexpr int kWarps = 4;
@@ -181,9 +164,7 @@ int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count
 
 int launch_select_rows(const SelectRowsArgs& args, const std::int32_t* count,
                        CUstream_st* stream) noexcept {
-  const bool aligned = aligned_fours(args.x, args.ldx) && aligned_fours(args.y, args.ldy);
-  return launch_rows(aligned ? &select_row<true> : &select_row<false>, args, count, args.count,
-                     kCopyThreads, 0, stream);
+  return launch_select(args, count, stream);
 }
 
 }  // namespace qe::kernels::cuda

@@ -24,14 +24,16 @@ int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count
                          CUstream_st* stream) noexcept;
 
 // y[i] = x[rows[i]].
-struct SelectRowsArgs {
-  const float* x;
+template <class T>
+struct SelectRows {
+  const T* x;
   std::ptrdiff_t ldx;
   const std::int32_t* rows;
   int count, cols;  // count: of rows, a capacity
-  float* y;
+  T* y;
   std::ptrdiff_t ldy;
 };
+using SelectRowsArgs = SelectRows<float>;
 int launch_select_rows(const SelectRowsArgs& args, const std::int32_t* count,
                        CUstream_st* stream) noexcept;
 

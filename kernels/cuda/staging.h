@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/tile_maps.h"
+#include "kernels/cuda/to_float.h"
 #include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
@@ -61,11 +62,6 @@ template <>
 struct Stored<Element::kS8> {
   using Type = std::int8_t;
 };
-
-__device__ __forceinline__ float to_float(float v) { return v; }
-__device__ __forceinline__ float to_float(__half v) { return __half2float(v); }
-__device__ __forceinline__ float to_float(std::uint8_t v) { return static_cast<float>(v); }
-__device__ __forceinline__ float to_float(std::int8_t v) { return static_cast<float>(v); }
 
 // The last step of one element; `place` holds the residual before and the result after it.
 template <Element kOut>

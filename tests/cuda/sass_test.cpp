@@ -33,7 +33,7 @@ bool contains(const std::string& line, const char* part) {
 }
 
 struct Counts {
-  int mma = 0, wgmma = 0, copies = 0, local = 0;
+  int mma = 0, wgmma = 0, halves = 0, copies = 0, local = 0;
 };
 
 // By architecture and function.
@@ -50,6 +50,7 @@ std::map<std::string, Counts> read_code() {
     } else if (counts) {
       counts->wgmma += contains(line, "IGMMA.") ? 1 : 0;
       counts->mma += contains(line, " IMMA.") ? 1 : 0;
+      counts->halves += contains(line, " HMMA.16816.F32") ? 1 : 0;
       counts->copies += contains(line, "UTMALDG") || contains(line, "LDGSTS") ? 1 : 0;
       counts->local += contains(line, " LDL") || contains(line, " STL") ? 1 : 0;
     }
@@ -107,6 +108,23 @@ TEST_CASE("attention multiplies with the tensor cores and keeps everything in re
   }
   // Dynamic and static, for every number of steps; for 8.0 and for 9.0.
   CHECK(kernels == 2 * head_steps(kMaxHeadDim) * 2);
+}
+
+TEST_CASE(
+    "attention of halves multiplies with the tensor cores and keeps everything in registers") {
+  if (std::string(QE_CUOBJDUMP).empty()) {
+    MESSAGE("skipped: cuobjdump is not installed");
+    return;
+  }
+  int kernels = 0;
+  for (const auto& [name, counts] : read_code()) {
+    if (!contains(name, "14half_attentionI")) continue;
+    CAPTURE(name);
+    CHECK(counts.halves > 0);
+    CHECK(counts.local == 0);
+    ++kernels;
+  }
+  CHECK(kernels == 3 * 2);  // heads of up to 32, 64 and 128; for 8.0 and for 9.0
 }
 
 TEST_CASE("no kernel has a stack or spills registers") {
