@@ -7,6 +7,7 @@
 #include "engine/backends/cpu/program.h"
 #include "engine/backends/cuda/program.h"
 #include "engine/passes/integer_nodes.h"
+#include "engine/passes/store_halves.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/plan_impl.h"
 #include "kernels/cache.h"
@@ -93,6 +94,7 @@ std::shared_ptr<const Plan> compile_with(Model model, const CompileOptions& give
   Graph& graph = model.graph;
   verify(graph);
   impl->passes = run_passes(graph, passes, false);
+  if (options.device.kind == DeviceSpec::Kind::kCuda) store_halves(graph);
   const auto is_float = [&](const Node& node) { return is_float_product(graph, node); };
   impl->integer = std::none_of(graph.nodes.begin(), graph.nodes.end(), is_float);
   if (model.image && impl->integer) {

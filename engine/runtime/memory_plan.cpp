@@ -81,7 +81,9 @@ std::int64_t pixel_elements(const Value& value) {
   return (channels + 15) / 16 * 16;
 }
 
-std::int64_t element_bytes(const Value& value) { return value.dtype == DType::kU8 ? 1 : 4; }
+std::int64_t element_bytes(DType dtype) {
+  return dtype == DType::kU8 ? 1 : dtype == DType::kF16 ? 2 : 4;
+}
 
 // Images lie one after another without a gap: one pixel stride leads through all of them.
 std::int64_t row_elements(const Value& value) {
@@ -122,7 +124,7 @@ std::map<ValueId, Slice> slices(const Graph& graph) {
 // Rows start at 64-byte boundaries, and not at multiples of 1 KiB, which would crowd a few cache
 // sets.
 std::ptrdiff_t padded_row(std::int64_t elements, DType dtype) {
-  std::size_t bytes = align(static_cast<std::size_t>(elements) * (dtype == DType::kU8 ? 1 : 4));
+  std::size_t bytes = align(static_cast<std::size_t>(elements * element_bytes(dtype)));
   if (bytes >= 1024 && bytes % 1024 == 0) bytes += kAlignment;
   return static_cast<std::ptrdiff_t>(bytes);
 }
@@ -211,9 +213,9 @@ class Planner {
     };
     const std::int64_t elements = row_elements(value);
     push(plan_.values[id], value.name, value.dtype, elements,
-         is_map(value) ? elements * element_bytes(value) : padded_row(elements, value.dtype));
+         is_map(value) ? elements * element_bytes(value.dtype) : padded_row(elements, value.dtype));
     if (is_map(value)) {
-      plan_.values[id].pixel_bytes = pixel_elements(value) * element_bytes(value);
+      plan_.values[id].pixel_bytes = pixel_elements(value) * element_bytes(value.dtype);
     }
     if (!value.quant || value.dtype != DType::kU8 || !value.quant->dynamic) return;
     push(plan_.scales[id], value.name + ".scale", DType::kF32, 1, sizeof(float));

@@ -91,8 +91,9 @@ std::span<const float> Session::run(const ImageBatch& batch) {
 }
 
 void Session::set_observer(Observer observer) {
-  if (impl_->inside.integer && observer) {
-    throw UsageError({.problem = "only float plans can be observed"});
+  const bool on_cpu = impl_->plan->device().kind == DeviceSpec::Kind::kCpu;
+  if ((impl_->inside.integer || !on_cpu) && observer) {
+    throw UsageError({.problem = "only float plans on a CPU can be observed"});
   }
   impl_->observer = std::move(observer);
 }

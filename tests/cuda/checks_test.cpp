@@ -11,6 +11,7 @@
 #include <qe/error.h>
 
 #include "engine/backends/cuda/device_checks.h"
+#include "engine/backends/cuda/shared_library.h"
 #include "engine/backends/gemm_checks.h"
 
 namespace {
@@ -161,4 +162,25 @@ TEST_CASE("kernels have names") {
   CHECK(qe::cuda::kernel_name(0).empty() == !qe::cuda::built());
   CHECK(qe::cuda::kernel_name(-1).empty());
   CHECK(qe::cuda::kernel_name(1000).empty());
+}
+
+TEST_CASE("a library or a function that is missing is named") {
+  const auto detail = [](const auto& load) {
+    try {
+      load();
+    } catch (const qe::DeviceError& error) {
+      return error.detail();
+    }
+    return qe::ErrorDetail{};
+  };
+  const qe::ErrorDetail library = detail([] { qe::cuda::SharedLibrary("libof-nothing.so.1"); });
+  CHECK(library.name == "libof-nothing.so.1");
+  CHECK(library.actual.find("libof-nothing.so.1") != std::string::npos);
+  const qe::cuda::SharedLibrary math("libm.so.6");
+  double (*cosine)(double) = nullptr;
+  math.find(cosine, "cos");
+  CHECK(cosine(0.0) == 1.0);
+  const qe::ErrorDetail function = detail([&] { math.find(cosine, "no_such_function"); });
+  CHECK(function.name == "libm.so.6");
+  CHECK(function.expected == "no_such_function");
 }

@@ -252,8 +252,6 @@ TEST_CASE("models without kernels are refused by a node's name") {
   };
   const std::size_t before = free_bytes();
   const qe::Checkpoint floats = TinyCheckpoint({}).bert();
-  CHECK(refused(floats).find("an embedding table of floats has no kernel for a GPU") !=
-        std::string::npos);
   const qe::Checkpoint mixed = qe::quantize(
       floats, {.keep_float = R"(bert\.encoder\.layer\.1\.intermediate\.dense)"}, nullptr);
   CHECK(refused(mixed) ==

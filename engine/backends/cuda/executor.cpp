@@ -26,7 +26,9 @@ std::size_t logit_bytes(const GpuProgram& program, int sequences) {
 SessionLayout::SessionLayout(const GpuProgram& program)
     : inputs(align(program.arena_bytes)),
       product_scratch(inputs + align(InputLayout(program.most).bytes)),
-      bytes(product_scratch + program.products.scratch_bytes()) {}
+      half_workspace(product_scratch + align(program.products.scratch_bytes())),
+      bytes(half_workspace +
+            (program.half_products ? HalfProducts::workspace_bytes() : std::size_t{0})) {}
 
 GpuExecutor::GpuExecutor(const GpuProgram& program)
     : program_(program),
@@ -47,7 +49,7 @@ GpuExecutor::~GpuExecutor() {
 
 void GpuExecutor::run(const RunInputs& inputs, std::span<float> logits,
                       const qe::Session::Observer& observer) {
-  static_cast<void>(observer);  // never set: every product of a GPU's plan is of integers
+  static_cast<void>(observer);  // never set: plans of a GPU are not observed
   const std::span<const float> ready = enqueue(inputs, stream_.get());
   wait();
   std::copy(ready.begin(), ready.end(), logits.begin());
@@ -90,14 +92,17 @@ cudaGraphExec_t GpuExecutor::graph_for(const Bucket& bucket) {
 ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   const InputLayout inputs(bucket);
   std::byte* const device_inputs = memory_.get() + layout_.inputs;
-  const LaunchContext context{.arena = memory_.get(),
-                              .weights = program_.weights.get(),
-                              .inputs = device_inputs,
-                              .layout = inputs,
-                              .bucket = bucket,
-                              .products = program_.products,
-                              .product_scratch = memory_.get() + layout_.product_scratch,
-                              .stream = stream_.get()};
+  const LaunchContext context{
+      .arena = memory_.get(),
+      .weights = program_.weights.get(),
+      .inputs = device_inputs,
+      .layout = inputs,
+      .bucket = bucket,
+      .products = program_.products,
+      .product_scratch = memory_.get() + layout_.product_scratch,
+      .half_products = program_.half_products ? &*program_.half_products : nullptr,
+      .half_workspace = memory_.get() + layout_.half_workspace,
+      .stream = stream_.get()};
   Recording recording(program_.device.index, stream_.get());
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),

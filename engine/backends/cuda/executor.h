@@ -17,6 +17,7 @@ struct SessionLayout {
 
   std::size_t inputs;           // the arena lies at 0
   std::size_t product_scratch;  // where products add up shared depths
+  std::size_t half_workspace;   // of products of halves, where the program has them
   std::size_t bytes;
 };
 

@@ -21,6 +21,13 @@ std::size_t shared_bytes(int device) {
   return static_cast<std::size_t>(bytes);
 }
 
+bool has_halves(const Graph& graph) {
+  const auto is_half = [&](const Node& node) {
+    return node.outputs[0] != kNoValue && graph.value(node.outputs[0]).dtype == DType::kF16;
+  };
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), is_half);
+}
+
 }  // namespace
 
 GpuProgram::GpuProgram(const Device& on, const ProgramInput& input)
@@ -34,6 +41,7 @@ GpuProgram::GpuProgram(const Device& on, const ProgramInput& input)
            .longest = std::min(input.options.max_tokens, input.max_positions)} {
   const DeviceScope scope(device.index);
   check(static_cast<cudaError_t>(kernels::cuda::prepare_attention()), "loading kernels");
+  if (has_halves(input.graph)) half_products.emplace(device);
 }
 
 std::vector<StepInfo> GpuProgram::lower_all(const ProgramInput& input) {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/backends/cuda/half_product.h"
 #include "engine/backends/cuda/lower.h"
 #include "engine/backends/cuda/memory.h"
 #include "engine/runtime/program.h"
@@ -34,6 +36,7 @@ class GpuProgram : public Program {
 
   Device device;
   ProductKernels products;
+  std::optional<HalfProducts> half_products;  // where values are halves
   std::vector<Launch> launches;
   DeviceMemory weights;
   BufferRef logits;

@@ -30,6 +30,8 @@ struct LaunchContext {
   Bucket bucket;
   const ProductKernels& products;
   std::byte* product_scratch;
+  const class HalfProducts* half_products;  // null in a program without halves
+  std::byte* half_workspace;
   Stream stream;
 
   template <class T>

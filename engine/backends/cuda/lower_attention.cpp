@@ -1,18 +1,37 @@
-// Attention in integers: all heads of a block of queries in one launch.
+// Attention in integers and in halves: all heads of a block of queries in one launch.
 #include <algorithm>
 
 #include <qe/error.h>
 
 #include "engine/backends/attention_shape.h"
 #include "engine/backends/cuda/inputs.h"
-#include "engine/backends/cuda/lower.h"
+#include "engine/backends/cuda/lower_half.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/half_attention.h"
 
 namespace qe::cuda {
 namespace {
 
 using kernels::cuda::AttentionLaunch;
 using kernels::cuda::AttentionWork;
+using kernels::cuda::Half;
+
+template <class Launch>
+void set_work(const LaunchContext& context, bool first_query_only, Launch& launch) noexcept {
+  const InputLayout& layout = context.layout;
+  launch.first_query_only = first_query_only;
+  launch.offsets = context.input<std::int32_t>(layout.offsets);
+  if (first_query_only) {
+    launch.work = context.input<AttentionWork>(layout.first_queries);
+    launch.work_count = context.input<std::int32_t>(layout.sequences);
+    launch.work_capacity = context.bucket.sequences;
+  } else {
+    launch.work = context.input<AttentionWork>(layout.block_list);
+    launch.work_count = context.input<std::int32_t>(layout.blocks);
+    launch.work_capacity = layout.block_capacity;
+  }
+  launch.stream = context.stream;
+}
 
 class AttentionStep : public LaunchStep {
  public:
@@ -49,37 +68,45 @@ class AttentionStep : public LaunchStep {
       launch.out_f32 = y.first<float>(context.arena);
       launch.ld_out = y.stride<float>();
     }
-    set_work(context, launch);
-    return kernels::cuda::launch_attention(launch);
-  }
-
- private:
-  void set_work(const LaunchContext& context, AttentionLaunch& launch) const noexcept {
-    const InputLayout& layout = context.layout;
-    launch.first_query_only = shape.first_query_only;
-    launch.offsets = context.input<std::int32_t>(layout.offsets);
-    if (shape.first_query_only) {
-      launch.work = context.input<AttentionWork>(layout.first_queries);
-      launch.work_count = context.input<std::int32_t>(layout.sequences);
-      launch.work_capacity = context.bucket.sequences;
-    } else {
-      launch.work = context.input<AttentionWork>(layout.block_list);
-      launch.work_count = context.input<std::int32_t>(layout.blocks);
-      launch.work_capacity = layout.block_capacity;
-    }
+    set_work(context, shape.first_query_only, launch);
     launch.max_tokens = context.bucket.longest;
-    launch.stream = context.stream;
+    return kernels::cuda::launch_attention(launch);
   }
 };
 
+class HalfAttentionStep : public LaunchStep {
+ public:
+  AttentionShape shape;
+  BufferRef q, k, v, y;
+
+  int launch(const LaunchContext& context) const noexcept override {
+    kernels::cuda::HalfAttentionLaunch launch{};
+    launch.q = q.first<Half>(context.arena) + shape.q_column;
+    launch.k = k.first<Half>(context.arena) + shape.k_column;
+    launch.v = v.first<Half>(context.arena) + shape.v_column;
+    launch.ld_q = q.stride<Half>();
+    launch.ld_kv = k.stride<Half>();
+    launch.heads = shape.heads;
+    launch.head_dim = shape.head_dim;
+    launch.out = y.first<Half>(context.arena);
+    launch.ld_out = y.stride<Half>();
+    set_work(context, shape.first_query_only, launch);
+    return kernels::cuda::launch_attention(launch);
+  }
+};
+
+// Throws UnsupportedError.
+void check_width(const Node& node, int head_dim) {
+  if (head_dim <= kernels::cuda::kMaxHeadDim) return;
+  throw UnsupportedError({.problem = "heads are too wide for a GPU",
+                          .name = node.name,
+                          .expected = "at most " + std::to_string(kernels::cuda::kMaxHeadDim),
+                          .actual = std::to_string(head_dim)});
+}
+
 // Throws UnsupportedError beyond what a block of threads can hold.
 void check_size(const Node& node, int head_dim, const LoweringContext& context) {
-  if (head_dim > kernels::cuda::kMaxHeadDim) {
-    throw UnsupportedError({.problem = "heads are too wide for a GPU",
-                            .name = node.name,
-                            .expected = "at most " + std::to_string(kernels::cuda::kMaxHeadDim),
-                            .actual = std::to_string(head_dim)});
-  }
+  check_width(node, head_dim);
   const int tokens = std::min(context.input.options.max_tokens, context.input.max_positions);
   const std::size_t needed = kernels::cuda::attention_shared_bytes(tokens, head_dim);
   if (needed <= context.shared_bytes) return;
@@ -90,6 +117,16 @@ void check_size(const Node& node, int head_dim, const LoweringContext& context) 
        .actual = std::to_string(needed) + " bytes for " + std::to_string(tokens) + " tokens"});
 }
 
+template <class Step>
+void set_buffers(Step& step, const Node& node, const LoweringContext& context) {
+  step.q = context.buffer(node.inputs[0]);
+  step.k = context.buffer(node.inputs[1]);
+  step.v = context.buffer(node.inputs[2]);
+  step.y = context.buffer(node.outputs[0]);
+  if (step.k.row_bytes == step.v.row_bytes) return;
+  throw GraphError({.problem = "keys and values have rows of different width", .name = node.name});
+}
+
 }  // namespace
 
 LoweredStep lower_attention(const Node& node, LoweringContext& context) {
@@ -97,17 +134,18 @@ LoweredStep lower_attention(const Node& node, LoweringContext& context) {
   step->shape = attention_shape(context.input.graph, node);
   check_size(node, step->shape.head_dim, context);
   step->scales = attention_scales(context.input.graph, node);
-  step->q = context.buffer(node.inputs[0]);
-  step->k = context.buffer(node.inputs[1]);
-  step->v = context.buffer(node.inputs[2]);
-  step->y = context.buffer(node.outputs[0]);
-  if (step->k.row_bytes != step->v.row_bytes) {
-    throw GraphError(
-        {.problem = "keys and values have rows of different width", .name = node.name});
-  }
+  set_buffers(*step, node, context);
   const std::string kernel = std::string("attention ") + (step->scales.in_bytes ? "u8" : "f32") +
                              (step->scales.out_bytes ? " -> u8" : " -> f32");
   return {std::move(step), {.name = {}, .kernel = kernel}};
+}
+
+LoweredStep lower_half_attention(const Node& node, LoweringContext& context) {
+  auto step = std::make_unique<HalfAttentionStep>();
+  step->shape = attention_shape(context.input.graph, node);
+  check_width(node, step->shape.head_dim);
+  set_buffers(*step, node, context);
+  return {std::move(step), {.name = {}, .kernel = "attention f16"}};
 }
 
 }  // namespace qe::cuda

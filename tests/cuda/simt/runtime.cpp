@@ -213,6 +213,13 @@ cudaError_t set_shared_limit(const void* kernel, int bytes) {
   return cudaSuccess;
 }
 
+cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work) {
+  return enqueue(stream, [work = std::move(work)] {
+    work();
+    return cudaSuccess;
+  });
+}
+
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                            std::function<void()> body) {
   const Lock lock;

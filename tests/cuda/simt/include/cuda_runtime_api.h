@@ -19,7 +19,9 @@ enum cudaError_t : int {
   cudaErrorNotReady = 600,
   cudaErrorLaunchOutOfResources = 701,
   cudaErrorLaunchFailure = 719,
+  cudaErrorNotSupported = 801,
   cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorUnknown = 999,
 };
 using cudaError = cudaError_t;
 
@@ -167,6 +169,9 @@ Machine& machine();
 // What is not given back yet: bytes of device memory, and other objects.
 std::size_t allocated_bytes();
 int allocated_objects();
+
+// Work of a library, in its turn.
+cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work);
 
 cudaError_t set_shared_limit(const void* kernel, int bytes);
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,

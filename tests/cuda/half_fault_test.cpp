@@ -1,0 +1,74 @@
+// What can go wrong under a session in halves, made to happen by the host's stand-ins for CUDA and
+// cuBLASLt.
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <doctest/doctest.h>
+
+#include <qe/cuda/session.h>
+
+#include "tests/cuda/session_support.h"
+
+namespace {
+
+using qe::simt::allocated_bytes;
+using qe::simt::allocated_objects;
+using qe::simt::half_library;
+using qe::simt::machine;
+using qe::test::compile_for;
+using qe::test::kGpu;
+using qe::test::TinyBatch;
+using qe::test::TinyCheckpoint;
+
+const qe::test::TinyShape kShape{.layers = 1};
+
+}  // namespace
+
+TEST_CASE("a missing cuBLASLt is named, and models in integers do without it") {
+  const qe::Checkpoint floats = TinyCheckpoint(kShape).bert();
+  const std::size_t bytes = allocated_bytes();
+  half_library().missing = true;
+  std::string name;
+  try {
+    compile_for(floats, kGpu);
+  } catch (const qe::DeviceError& error) {
+    name = error.detail().name;
+  }
+  CHECK(name.find("libcublasLt") != std::string::npos);
+  CHECK_NOTHROW(compile_for(qe::test::quantized(floats, qe::ActivationScheme::kDynamic), kGpu));
+  half_library().missing = false;
+  CHECK(allocated_bytes() == bytes);
+  CHECK_NOTHROW(compile_for(floats, kGpu));
+}
+
+TEST_CASE("a product that cuBLASLt does not have is an error, and the session stays usable") {
+  const TinyBatch batch({3, 17}, kShape.vocab, 1);
+  const auto plan = compile_for(TinyCheckpoint(kShape).bert(), kGpu);
+  qe::Session session(plan, {});
+  half_library().supports_products = false;
+  CHECK_THROWS_AS(session.run(qe::test::view(batch)), qe::DeviceError);
+  half_library().supports_products = true;
+  CHECK(qe::test::same_bits(qe::test::run(session, batch), qe::test::run(plan, batch)));
+}
+
+TEST_CASE("halves: each allocation may fail, nothing is left behind, and the next try works") {
+  const qe::Checkpoint checkpoint = TinyCheckpoint(kShape).bert();
+  const TinyBatch batch({3, 17}, kShape.vocab, 1);
+  const std::vector<float> expected = qe::test::run(compile_for(checkpoint, kGpu), batch);
+  const std::size_t bytes = allocated_bytes();
+  const int objects = allocated_objects();
+  int failed = 0;
+  for (bool through = false; !through; ++failed) {
+    machine().failing_allocation = failed + 1;
+    try {
+      const std::vector<float> logits = qe::test::run(compile_for(checkpoint, kGpu), batch);
+      through = true;
+      CHECK(qe::test::same_bits(logits, expected));
+    } catch (const qe::ResourceError&) {
+    } catch (const qe::DeviceError&) {
+    }
+    machine().failing_allocation = 0;
+    CHECK(allocated_bytes() == bytes);
+    CHECK(allocated_objects() == objects);
+  }
+  CHECK(failed - 1 >= 8);  // as a session in integers
+}
