@@ -176,7 +176,7 @@ int measure(const Options& options) {
   return interrupted() ? kExitInterrupted : kExitOk;
 }
 
-// The model and what dynamic quantization makes of it; a GPU runs the latter alone.
+// The model, which a GPU runs in halves, and what dynamic quantization makes of it.
 int measure_synthetic(Options options) {
   const TemporaryFolder folder("qe-bench");
   const std::filesystem::path floats = folder.path() / "float";
@@ -189,7 +189,7 @@ int measure_synthetic(Options options) {
                       .actual = quote(options.synthetic)});
   }
   write_quantized(quantize(checkpoint, {}, nullptr), floats, bytes);
-  if (options.study.flags.device.kind == DeviceSpec::Kind::kCpu) options.models.push_back(floats);
+  options.models.push_back(floats);
   options.models.push_back(bytes);
   return measure(options);
 }
