@@ -42,6 +42,7 @@ struct Session::Impl {
   std::shared_ptr<const qe::Plan> plan;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the signature of the real one
 Session::Session(std::shared_ptr<const Plan>) { refuse(); }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
