@@ -1,0 +1,62 @@
+// Kernels and other work on the way into a stream.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "tests/cuda/simt/grid.h"
+#include "tests/cuda/simt/runtime_state.h"
+
+namespace qe::simt {
+
+cudaError_t set_shared_limit(const void* kernel, int bytes) {
+  const Lock lock;
+  if (usable() != cudaSuccess) return state().lost;
+  constexpr int kMost = 227 * 1024;
+  if (bytes < 0 || bytes > kMost) return report(cudaErrorInvalidValue);
+  state().shared_limits[kernel] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work) {
+  return enqueue(stream, [work = std::move(work)] {
+    work();
+    return cudaSuccess;
+  });
+}
+
+cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
+                           std::function<void()> body) {
+  const Lock lock;
+  constexpr int kWithoutAsking = 48 * 1024;
+  const auto limit = state().shared_limits.find(kernel);
+  const int most = limit == state().shared_limits.end() ? kWithoutAsking
+                                                        : std::max(kWithoutAsking, limit->second);
+  const dim3& grid = config.gridDim;
+  const bool right = grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y < 65536 && grid.z < 65536 &&
+                     config.blockDim.x > 0 && config.blockDim.x <= 1024 &&
+                     config.dynamicSmemBytes <= static_cast<std::size_t>(most);
+  if (!right) return report(cudaErrorInvalidValue);
+  GridShape shape{{grid.x, grid.y, grid.z},
+                  {config.blockDim.x, config.blockDim.y, config.blockDim.z},
+                  1,
+                  config.dynamicSmemBytes};
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    shape.cluster = static_cast<int>(config.attrs[i].val.clusterDim.x);
+  }
+  return enqueue(config.stream, [shape, body = std::move(body)] {
+    if (std::exchange(state().machine.lose_next_kernel, false)) {
+      state().lost_because = "lost by request";
+      return cudaErrorLaunchFailure;
+    }
+    try {
+      run_grid(shape, state().machine.seed + 1000 * ++state().kernels, body);
+    } catch (const Failure& failure) {
+      state().lost_because = failure.what();
+      std::fprintf(stderr, "kernel failed: %s\n", failure.what());
+      return cudaErrorLaunchFailure;
+    }
+    return cudaSuccess;
+  });
+}
+
+}  // namespace qe::simt

@@ -1,0 +1,86 @@
+// The one state of a process, and work that is done when somebody waits for it.
+#include "tests/cuda/simt/runtime_state.h"
+
+#include <utility>
+
+namespace qe::simt {
+
+State& state() {
+  static State all;
+  return all;
+}
+
+cudaError_t report(cudaError_t error) {
+  if (error != cudaSuccess) state().last = error;
+  return error;
+}
+
+cudaError_t usable() { return report(state().lost); }
+
+bool allocation_fails() {
+  int& left = state().machine.failing_allocation;
+  return left > 0 && --left == 0;
+}
+
+std::size_t used_bytes() {
+  std::size_t sum = 0;
+  for (const auto& [memory, bytes] : state().device_memory) sum += bytes;
+  return sum;
+}
+
+CUstream_st& stream_of(cudaStream_t stream) {
+  return stream == nullptr ? state().default_stream : *stream;
+}
+
+bool known(cudaStream_t stream) { return stream == nullptr || state().streams.contains(stream); }
+
+cudaError_t drain(CUstream_st& stream) {
+  while (!stream.queue.empty() && state().lost == cudaSuccess) {
+    const Operation operation = std::move(stream.queue.front());
+    stream.queue.pop_front();
+    const cudaError_t error = operation();
+    if (error != cudaSuccess) state().lost = error;
+  }
+  return usable();
+}
+
+cudaError_t drain_all() {
+  drain(state().default_stream);
+  for (CUstream_st* stream : state().streams) drain(*stream);
+  return usable();
+}
+
+cudaError_t enqueue(cudaStream_t stream, Operation operation) {
+  const Lock lock;
+  if (!known(stream)) return report(cudaErrorInvalidResourceHandle);
+  if (usable() != cudaSuccess) return state().lost;
+  CUstream_st& to = stream_of(stream);
+  if (to.captured) {
+    to.captured->push_back(std::move(operation));
+  } else {
+    to.queue.push_back(std::move(operation));
+  }
+  return cudaSuccess;
+}
+
+bool capturing() {
+  for (const CUstream_st* stream : state().streams) {
+    if (stream->captured) return true;
+  }
+  return false;
+}
+
+Machine& machine() { return state().machine; }
+
+std::size_t allocated_bytes() {
+  const Lock lock;
+  return used_bytes();
+}
+
+int allocated_objects() {
+  const Lock lock;
+  return static_cast<int>(state().objects.size() + state().device_memory.size() +
+                          state().pinned_memory.size());
+}
+
+}  // namespace qe::simt

@@ -1,0 +1,96 @@
+// What the parts of the stand-in for the CUDA runtime share: streams as lists of work to do, what
+// is allocated, what went wrong. One lock is around every call.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+using Operation = std::function<cudaError_t()>;
+
+struct CUstream_st {
+  std::deque<Operation> queue;
+  std::unique_ptr<std::vector<Operation>> captured;  // set while it captures
+};
+struct CUgraph_st {
+  std::vector<Operation> operations;
+};
+struct CUgraphExec_st {
+  std::vector<Operation> operations;
+};
+struct CUevent_st {
+  CUstream_st* recorded_in = nullptr;
+  std::shared_ptr<bool> passed = std::make_shared<bool>(true);  // of the last record
+};
+
+namespace qe::simt {
+
+struct State {
+  std::recursive_mutex mutex;
+  qe::simt::Machine machine;
+  std::map<void*, std::size_t> device_memory;
+  std::map<void*, std::size_t> pinned_memory;
+  std::set<const void*> objects;  // streams, graphs and events
+  std::set<CUstream_st*> streams;
+  CUstream_st default_stream;
+  std::map<const void*, int> shared_limits;
+  int device = 0;
+  cudaError_t last = cudaSuccess;
+  cudaError_t lost = cudaSuccess;  // an error that stays until the device is reset
+  std::string lost_because;
+  std::uint64_t kernels = 0;
+};
+
+State& state();
+
+class Lock {
+ public:
+  Lock() : held_(state().mutex) {}
+
+ private:
+  std::lock_guard<std::recursive_mutex> held_;
+};
+
+// `error`, remembered as the last one.
+cudaError_t report(cudaError_t error);
+// The error that everything returns once the device is lost.
+cudaError_t usable();
+// Whether this allocation is the one that is to fail.
+bool allocation_fails();
+std::size_t used_bytes();
+
+CUstream_st& stream_of(cudaStream_t stream);
+bool known(cudaStream_t stream);
+// Waiting and allocating are not allowed while a stream of this process captures.
+bool capturing();
+cudaError_t drain(CUstream_st& stream);
+cudaError_t drain_all();
+cudaError_t enqueue(cudaStream_t stream, Operation operation);
+
+template <class T>
+cudaError_t create(T** object) {
+  const Lock lock;
+  if (usable() != cudaSuccess) return state().lost;
+  if (allocation_fails()) return report(cudaErrorMemoryAllocation);
+  *object = new T();
+  state().objects.insert(*object);
+  return cudaSuccess;
+}
+
+template <class T>
+cudaError_t destroy(T* object) {
+  const Lock lock;
+  if (state().objects.erase(object) == 0) return report(cudaErrorInvalidResourceHandle);
+  delete object;
+  return cudaSuccess;
+}
+
+}  // namespace qe::simt
