@@ -89,6 +89,22 @@ cudaGraphExec_t GpuExecutor::graph_for(const Bucket& bucket) {
   return graphs_.emplace(bucket, record(bucket)).first->second.get();
 }
 
+void GpuExecutor::launch_all(const LaunchContext& context) const {
+  for (const GpuProgram::Launch& launch : program_.launches) {
+    check(static_cast<cudaError_t>(launch.step->launch(context)),
+          ("recording " + launch.node).c_str());
+  }
+}
+
+// Kernels and libraries load what they need at their first launch, and may allocate, which a
+// recording forbids: everything runs once before, on no rows at all.
+void GpuExecutor::warm_up(const LaunchContext& context) const {
+  check(cudaMemsetAsync(memory_.get() + layout_.inputs, 0, context.layout.bytes, context.stream),
+        "clearing inputs");
+  launch_all(context);
+  check(cudaStreamSynchronize(context.stream), "running a model");
+}
+
 ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   const InputLayout inputs(bucket);
   std::byte* const device_inputs = memory_.get() + layout_.inputs;
@@ -103,14 +119,12 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
       .half_products = program_.half_products ? &*program_.half_products : nullptr,
       .half_workspace = memory_.get() + layout_.half_workspace,
       .stream = stream_.get()};
+  warm_up(context);
   Recording recording(program_.device.index, stream_.get());
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),
         "recording the upload");
-  for (const GpuProgram::Launch& launch : program_.launches) {
-    check(static_cast<cudaError_t>(launch.step->launch(context)),
-          ("recording " + launch.node).c_str());
-  }
+  launch_all(context);
   // Rows of logits lie apart on the GPU, as the product wants them, and together here.
   const std::size_t row = logit_bytes(program_, 1);
   check(cudaMemcpy2DAsync(host_logits_.get(), row, program_.logits.first<std::byte>(context.arena),

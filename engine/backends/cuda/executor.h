@@ -41,6 +41,8 @@ class GpuExecutor : public Executor {
 
  private:
   ExecutableGraph record(const Bucket& bucket);
+  void warm_up(const LaunchContext& context) const;
+  void launch_all(const LaunchContext& context) const;
   cudaGraphExec_t graph_for(const Bucket& bucket);
   void require_idle() const;
 

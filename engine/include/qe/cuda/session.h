@@ -23,10 +23,11 @@ class Session {
   Session& operator=(Session&&) noexcept;
 
   // Enqueues the batch in `stream`, a stream of the plan's device, as one graph: an upload, the
-  // model, a download. Waits for nothing; `batch` may be gone on return. The logits,
-  // [sequences][label_count], are there once the stream has passed, and stay until the next
-  // enqueue(). One batch at a time: throws UsageError while the one before has not passed, or as
-  // qe::Session::run() does; DeviceError if the device has failed, be it in an earlier batch.
+  // model, a download. Waits for nothing, but for the first batch of a size, which is run on no
+  // rows and recorded; `batch` may be gone on return. The logits, [sequences][label_count], are
+  // there once the stream has passed, and stay until the next enqueue(). One batch at a time:
+  // throws UsageError while the one before has not passed, or as qe::Session::run() does;
+  // DeviceError if the device has failed, be it in an earlier batch.
   std::span<const float> enqueue(const TextBatch& batch, Stream stream);
 
   // Waits for the last batch. Throws DeviceError if the device failed in its middle; the session is
