@@ -164,22 +164,10 @@ __device__ __forceinline__ void store_context(const Attention& p, const Attentio
 }
 
 __device__ __forceinline__ AttentionBlock block_of(const Attention& p, int steps) {
-  const AttentionWork work = p.x.work[blockIdx.x];
-  const int first_token = __ldg(p.x.offsets + work.sequence);
-  const int tokens = __ldg(p.x.offsets + work.sequence + 1) - first_token;
-  const int padded = padded_tokens(tokens);
-  const int left = tokens - work.first_query;
-  return {.shared = dynamic_shared(),
-          .layout = attention_layout(padded, steps),
-          .tokens = tokens,
-          .padded = padded,
-          .first_token = first_token,
-          .first_query = p.x.first_query_only ? work.sequence : first_token + work.first_query,
-          .queries = p.x.first_query_only ? 1
-                     : left < kQueryBlock ? left
-                                          : kQueryBlock,
-          .first_column = static_cast<int>(blockIdx.y) * p.x.head_dim,
-          .thread = static_cast<int>(threadIdx.x)};
+  const QueryBlock own = query_block(p.x);
+  const int padded = padded_tokens(own.tokens);
+  return {own, dynamic_shared(), attention_layout(padded, steps), padded,
+          static_cast<int>(threadIdx.x)};
 }
 
 template <bool kStatic, int kSteps>

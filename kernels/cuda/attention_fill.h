@@ -10,6 +10,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/fold.h"
 #include "kernels/cuda/fours.h"
+#include "kernels/cuda/query_block.h"
 #include "kernels/scalar_quantize.h"
 
 namespace qe::kernels::cuda {
@@ -23,15 +24,11 @@ struct Attention {
   bool out_pairs;       // rows of the result have aligned pairs
 };
 
-// What one block does.
-struct AttentionBlock {
+// What one block does, and where it keeps it.
+struct AttentionBlock : QueryBlock {
   std::byte* shared;
   AttentionLayout layout;
-  int tokens, padded;
-  int first_token;  // row of keys and values
-  int first_query;  // row of queries and results
-  int queries;
-  int first_column;
+  int padded;  // tokens, in whole groups
   int thread;
 
   __device__ __forceinline__ float* key_scale() const {

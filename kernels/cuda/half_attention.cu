@@ -113,7 +113,7 @@ __device__ __forceinline__ void add_values(Rows<kSteps>& rows, const float (&sco
 }
 
 template <int kSteps>
-__device__ __forceinline__ void store_context(const HalfAttentionLaunch& x, const HalfBlock& block,
+__device__ __forceinline__ void store_context(const HalfAttentionLaunch& x, const QueryBlock& block,
                                               const Rows<kSteps>& rows, int first_row, int lane) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   if (static_cast<int>(blockIdx.x) >= __ldg(p.x.work_count)) {
     return;
   }
-  const HalfBlock block = block_of(p.x);
+  const QueryBlock block = query_block(p.x);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int first_row = static_cast<int>(threadIdx.x) / kWarpLanes * kWarpQueries;
   auto* keys = reinterpret_cast<Half*>(dynamic_shared());

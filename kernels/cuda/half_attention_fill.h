@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/half_attention.h"
+#include "kernels/cuda/query_block.h"
 
 namespace qe::kernels::cuda {
 
@@ -26,25 +27,9 @@ struct HalfAttention {
   bool in_pieces;  // rows of k and v have aligned pieces of 16 bytes
 };
 
-struct HalfBlock {
-  int tokens, first_token, first_query, queries, first_column;
-};
-
-__device__ __forceinline__ HalfBlock block_of(const HalfAttentionLaunch& x) {
-  const AttentionWork work = x.work[blockIdx.x];
-  const int first_token = __ldg(x.offsets + work.sequence);
-  const int tokens = __ldg(x.offsets + work.sequence + 1) - first_token;
-  const int left = tokens - work.first_query;
-  return {.tokens = tokens,
-          .first_token = first_token,
-          .first_query = x.first_query_only ? work.sequence : first_token + work.first_query,
-          .queries = x.first_query_only ? 1 : (left < kQueryBlock ? left : kQueryBlock),
-          .first_column = static_cast<int>(blockIdx.y) * x.head_dim};
-}
-
 // Tokens [first, first + kTileTokens) of keys or values; zero beyond the sequence and the head.
 template <int kSteps>
-__device__ __forceinline__ void fill_tile(const HalfAttention& p, const HalfBlock& block,
+__device__ __forceinline__ void fill_tile(const HalfAttention& p, const QueryBlock& block,
                                           const Half* from, int first, Half* tile) {
   constexpr int kRowPieces = kSteps * kHalfDepth / kPiece;
   for (int i = static_cast<int>(threadIdx.x); i < kTileTokens * kRowPieces;
@@ -73,7 +58,7 @@ __device__ __forceinline__ void fill_tile(const HalfAttention& p, const HalfBloc
 
 // This warp's queries as the operand of the first product.
 template <int kSteps>
-__device__ __forceinline__ void load_queries(const HalfAttentionLaunch& x, const HalfBlock& block,
+__device__ __forceinline__ void load_queries(const HalfAttentionLaunch& x, const QueryBlock& block,
                                              int first_row, int lane,
                                              std::uint32_t (&queries)[kSteps][4]) {
 #pragma unroll

@@ -44,21 +44,15 @@ __global__ void __launch_bounds__(kCopyThreads)
   }
 }
 
-constexpr int kNormThreads = 64;
-constexpr int kNormRows = kNormThreads / kRowLanes;
-
 template <int kHeld>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_half(const __grid_constant__ HalfNormArgs args, const std::int32_t* count) {
-  const int rows = row_count(args.rows, count);
-  const int first = static_cast<int>(blockIdx.x) * kNormRows;
-  if (first >= rows) {
+  const NormPlace place = norm_place(row_count(args.rows, count));
+  if (!place.block_inside) {
     return;
   }
-  const int lane = static_cast<int>(threadIdx.x) % kRowLanes;
-  const int row = first + static_cast<int>(threadIdx.x) / kRowLanes;
-  NormalizedRow<kHeld, Half> normalized(args, row, row < rows, lane);
-  Half* y_row = args.y + row * args.ldy + lane;
+  NormalizedRow<kHeld, Half> normalized(args, place.row, place.inside, place.lane);
+  Half* y_row = args.y + place.row * args.ldy + place.lane;
   normalized.visit([&](int i, float y) { y_row[i] = to_half(y); });
 }
 
@@ -102,8 +96,7 @@ int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
   const auto kernel = args.cols <= 48 * kRowLanes   ? &normalize_half<48>
                       : args.cols <= 64 * kRowLanes ? &normalize_half<64>
                                                     : &normalize_half<0>;
-  return launch_rows(kernel, args, count, (args.rows + kNormRows - 1) / kNormRows, kNormThreads, 0,
-                     stream);
+  return launch_rows(kernel, args, count, norm_blocks(args.rows), kNormThreads, 0, stream);
 }
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,

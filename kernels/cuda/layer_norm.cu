@@ -14,9 +14,6 @@
 namespace qe::kernels::cuda {
 namespace {
 
-constexpr int kNormThreads = 64;
-constexpr int kNormRows = kNormThreads / kRowLanes;
-
 struct FlooredRow {
   float floor;
   scalar::DynamicScale dynamic;
@@ -37,17 +34,13 @@ __device__ __forceinline__ FlooredRow floored_row(NormalizedRow<kHeld>& normaliz
 template <int kHeld>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_rows(const __grid_constant__ LayerNormArgs args, const std::int32_t* count) {
-  const int rows = row_count(args.rows, count);
-  const int first = static_cast<int>(blockIdx.x) * kNormRows;
-  if (first >= rows) {
+  const NormPlace place = norm_place(row_count(args.rows, count));
+  if (!place.block_inside) {
     return;
   }
-  const int lane = static_cast<int>(threadIdx.x) % kRowLanes;
-  const int row = first + static_cast<int>(threadIdx.x) / kRowLanes;
-  const bool inside = row < rows;
-  NormalizedRow<kHeld> normalized(args, row, inside, lane);
-  float* y_row = args.y != nullptr ? args.y + row * args.ldy + lane : nullptr;
-  std::uint8_t* q_row = args.q != nullptr ? args.q + row * args.ldq + lane : nullptr;
+  NormalizedRow<kHeld> normalized(args, place.row, place.inside, place.lane);
+  float* y_row = args.y != nullptr ? args.y + place.row * args.ldy + place.lane : nullptr;
+  std::uint8_t* q_row = args.q != nullptr ? args.q + place.row * args.ldq + place.lane : nullptr;
   const auto store = [&](auto byte) {
     normalized.visit([&](int i, float y) {
       q_row[i] = byte(y);
@@ -63,9 +56,9 @@ __global__ void __launch_bounds__(kNormThreads)
         [&](float y) { return scalar::round_to_u8(std::fma(y, args.inv_scale, args.zero_point)); });
   } else {
     const FlooredRow floored = floored_row(normalized);
-    if (inside && lane == 0) {
-      args.scale[row] = floored.dynamic.scale;
-      args.floor[row] = floored.floor;
+    if (place.inside && place.lane == 0) {
+      args.scale[place.row] = floored.dynamic.scale;
+      args.floor[place.row] = floored.floor;
     }
     store([&](float y) { return scalar::quantize_floored(y, floored.floor, floored.dynamic.inv); });
   }
@@ -80,8 +73,7 @@ int launch_layer_norm(const LayerNormArgs& args, const std::int32_t* count,
                       : args.cols <= 48 * kRowLanes ? &normalize_rows<48>
                       : args.cols <= 64 * kRowLanes ? &normalize_rows<64>
                                                     : &normalize_rows<0>;
-  return launch_rows(kernel, args, count, (args.rows + kNormRows - 1) / kNormRows, kNormThreads, 0,
-                     stream);
+  return launch_rows(kernel, args, count, norm_blocks(args.rows), kNormThreads, 0, stream);
 }
 
 }  // namespace qe::kernels::cuda

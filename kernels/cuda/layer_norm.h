@@ -11,6 +11,23 @@
 namespace qe::kernels::cuda {
 
 inline constexpr int kRowLanes = 16;
+inline constexpr int kNormThreads = 64;
+inline constexpr int kNormRows = kNormThreads / kRowLanes;  // of a block
+constexpr int norm_blocks(int rows) { return (rows + kNormRows - 1) / kNormRows; }
+
+// The row and the lane of this thread. Threads without a row take part where others of their block
+// have one.
+struct NormPlace {
+  int row, lane;
+  bool inside, block_inside;
+};
+__device__ __forceinline__ NormPlace norm_place(int rows) {
+  const int first = static_cast<int>(blockIdx.x) * kNormRows;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int row = first + thread / kRowLanes;
+  return {
+      .row = row, .lane = thread % kRowLanes, .inside = row < rows, .block_inside = first < rows};
+}
 
 // The normalized elements lane, lane + 16, ... of one row: in registers, kHeld of them at most, or
 // (kHeld 0) computed again from memory at every visit. `inside` is false for a lane whose row does

@@ -6,14 +6,13 @@
 
 #include <qe/cuda/session.h>
 
+#include "tests/cuda/failing_allocations.h"
 #include "tests/cuda/session_support.h"
 
 namespace {
 
 using qe::simt::allocated_bytes;
-using qe::simt::allocated_objects;
 using qe::simt::half_library;
-using qe::simt::machine;
 using qe::test::compile_for;
 using qe::test::kGpu;
 using qe::test::TinyBatch;
@@ -54,21 +53,6 @@ TEST_CASE("halves: each allocation may fail, nothing is left behind, and the nex
   const qe::Checkpoint checkpoint = TinyCheckpoint(kShape).bert();
   const TinyBatch batch({3, 17}, kShape.vocab, 1);
   const std::vector<float> expected = qe::test::run(compile_for(checkpoint, kGpu), batch);
-  const std::size_t bytes = allocated_bytes();
-  const int objects = allocated_objects();
-  int failed = 0;
-  for (bool through = false; !through; ++failed) {
-    machine().failing_allocation = failed + 1;
-    try {
-      const std::vector<float> logits = qe::test::run(compile_for(checkpoint, kGpu), batch);
-      through = true;
-      CHECK(qe::test::same_bits(logits, expected));
-    } catch (const qe::ResourceError&) {
-    } catch (const qe::DeviceError&) {
-    }
-    machine().failing_allocation = 0;
-    CHECK(allocated_bytes() == bytes);
-    CHECK(allocated_objects() == objects);
-  }
-  CHECK(failed - 1 >= 8);  // as a session in integers
+  // As many as a session in integers.
+  CHECK(qe::test::check_failing_allocations(checkpoint, batch, expected) >= 8);
 }

@@ -7,13 +7,12 @@
 
 #include <qe/cuda/session.h>
 
+#include "tests/cuda/failing_allocations.h"
 #include "tests/cuda/session_support.h"
 
 namespace {
 
 using qe::ActivationScheme;
-using qe::simt::allocated_bytes;
-using qe::simt::allocated_objects;
 using qe::simt::machine;
 using qe::test::compile_for;
 using qe::test::kGpu;
@@ -34,25 +33,8 @@ TEST_CASE(
   const qe::Checkpoint checkpoint = model();
   const TinyBatch batch({3, 17}, kShape.vocab, 1);
   const std::vector<float> expected = qe::test::run(compile_for(checkpoint, {}), batch);
-  const std::size_t bytes = allocated_bytes();
-  const int objects = allocated_objects();
-  int failed = 0;
-  for (bool through = false; !through; ++failed) {
-    machine().failing_allocation = failed + 1;
-    try {
-      const std::vector<float> logits = qe::test::run(compile_for(checkpoint, kGpu), batch);
-      through = true;
-      CHECK(qe::test::same_bits(logits, expected));
-    } catch (const qe::ResourceError&) {
-    } catch (const qe::DeviceError&) {
-    }
-    machine().failing_allocation = 0;
-    CAPTURE(failed);
-    CHECK(allocated_bytes() == bytes);
-    CHECK(allocated_objects() == objects);
-  }
   // Weights, session, inputs, logits, stream, event, graph, executable graph.
-  CHECK(failed - 1 >= 8);
+  CHECK(qe::test::check_failing_allocations(checkpoint, batch, expected) >= 8);
   CHECK(qe::test::same_bits(qe::test::run(compile_for(checkpoint, kGpu), batch), expected));
 }
 

@@ -24,10 +24,7 @@ class Lowering {
     if (is_map(context_.value(node_.outputs[0]))) refuse(node_, "a feature map");
     return lower_quantize(node_, context_);
   }
-  LoweredStep operator()(const SelectFirstOp&) {
-    if (is_half(node_.inputs[0])) return lower_half_select_first(node_, context_);
-    return lower_select_first(node_, context_);
-  }
+  LoweredStep operator()(const SelectFirstOp&) { return lower_select_first(node_, context_); }
   LoweredStep operator()(const LinearOp&) {
     if (is_half(node_.inputs[0])) return lower_half_linear(node_, context_);
     if (context_.value(node_.inputs[0]).dtype != DType::kU8) refuse(node_, "a product of floats");

@@ -58,6 +58,7 @@ struct LoweringContext {
   BufferRef scale_buffer(ValueId id) const { return input.memory.scales.at(id); }
   BufferRef floor_buffer(ValueId id) const { return input.memory.floors.at(id); }
   bool per_sequence(ValueId id) const { return value(id).shape[0] == kSequences; }
+  int width(ValueId id) const { return static_cast<int>(value(id).shape[1]); }
 };
 
 struct LoweredStep {

@@ -9,7 +9,6 @@ namespace qe::cuda {
 // integers.
 LoweredStep lower_half_embedding(const Node& node, LoweringContext& context);
 LoweredStep lower_half_layer_norm(const Node& node, LoweringContext& context);
-LoweredStep lower_half_select_first(const Node& node, LoweringContext& context);
 LoweredStep lower_half_linear(const Node& node, LoweringContext& context);
 LoweredStep lower_half_attention(const Node& node, LoweringContext& context);
 

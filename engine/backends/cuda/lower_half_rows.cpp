@@ -10,16 +10,13 @@
 #include "engine/backends/constants.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/lower_half.h"
+#include "engine/backends/cuda/norm_input.h"
 #include "kernels/cuda/half_rows.h"
 
 namespace qe::cuda {
 namespace {
 
 using kernels::cuda::Half;
-
-int width(const LoweringContext& context, ValueId id) {
-  return static_cast<int>(context.value(id).shape[1]);
-}
 
 class HalfEmbedStep : public LaunchStep {
  public:
@@ -46,43 +43,16 @@ class HalfEmbedStep : public LaunchStep {
 
 class HalfNormStep : public LaunchStep {
  public:
-  WeightRef gamma, beta;
-  float epsilon = 0;
-  int cols = 0;
-  bool per_sequence = false;
-  BufferRef x, y;
+  NormInput in;
+  BufferRef y;
 
   int launch(const LaunchContext& context) const noexcept override {
-    const RowCount rows = context.rows(per_sequence);
-    return kernels::cuda::launch_layer_norm({.x = x.first<Half>(context.arena),
-                                             .ldx = x.stride<Half>(),
-                                             .rows = rows.capacity,
-                                             .cols = cols,
-                                             .gamma = gamma.at<float>(context.weights),
-                                             .beta = beta.at<float>(context.weights),
-                                             .epsilon = epsilon,
-                                             .y = y.first<Half>(context.arena),
-                                             .ldy = y.stride<Half>()},
-                                            rows.actual, context.stream);
-  }
-};
-
-class HalfSelectStep : public LaunchStep {
- public:
-  int cols = 0;
-  BufferRef x, y;
-
-  int launch(const LaunchContext& context) const noexcept override {
-    const RowCount rows = context.rows(true);
-    return kernels::cuda::launch_select_rows(
-        {.x = x.first<Half>(context.arena),
-         .ldx = x.stride<Half>(),
-         .rows = context.input<std::int32_t>(context.layout.offsets),
-         .count = rows.capacity,
-         .cols = cols,
-         .y = y.first<Half>(context.arena),
-         .ldy = y.stride<Half>()},
-        rows.actual, context.stream);
+    const RowCount rows = context.rows(in.per_sequence);
+    kernels::cuda::HalfNormArgs args{};
+    in.set<Half>(context, args);
+    args.y = y.first<Half>(context.arena);
+    args.ldy = y.stride<Half>();
+    return kernels::cuda::launch_layer_norm(args, rows.actual, context.stream);
   }
 };
 
@@ -123,29 +93,16 @@ LoweredStep lower_half_embedding(const Node& node, LoweringContext& context) {
     const Value& value = context.value(node.inputs[i]);
     *tables[i] = add_halves(value, value.shape[0], value.shape[1], value.shape[1], context);
   }
-  step->cols = width(context, node.outputs[0]);
+  step->cols = context.width(node.outputs[0]);
   step->y = context.buffer(node.outputs[0]);
   return {std::move(step), {.name = {}, .kernel = "embed f16"}};
 }
 
 LoweredStep lower_half_layer_norm(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<HalfNormStep>();
-  step->gamma = context.weights.add(padded_floats(context.value(node.inputs[1])));
-  step->beta = context.weights.add(padded_floats(context.value(node.inputs[2])));
-  step->epsilon = std::get<LayerNormOp>(node.op).epsilon;
-  step->cols = width(context, node.inputs[0]);
-  step->per_sequence = context.per_sequence(node.inputs[0]);
-  step->x = context.buffer(node.inputs[0]);
+  step->in = NormInput(node, context);
   step->y = context.buffer(node.outputs[0]);
   return {std::move(step), {.name = {}, .kernel = "layer_norm f16"}};
-}
-
-LoweredStep lower_half_select_first(const Node& node, LoweringContext& context) {
-  auto step = std::make_unique<HalfSelectStep>();
-  step->cols = width(context, node.inputs[0]);
-  step->x = context.buffer(node.inputs[0]);
-  step->y = context.buffer(node.outputs[0]);
-  return {std::move(step), {.name = {}, .kernel = "copy first rows f16"}};
 }
 
 }  // namespace qe::cuda

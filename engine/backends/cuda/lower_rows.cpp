@@ -3,14 +3,11 @@
 #include "engine/backends/constants.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/lower.h"
-#include "kernels/cuda/rows.h"
+#include "engine/backends/cuda/norm_input.h"
+#include "kernels/cuda/half_rows.h"
 
 namespace qe::cuda {
 namespace {
-
-int width(const LoweringContext& context, ValueId id) {
-  return static_cast<int>(context.value(id).shape[1]);
-}
 
 // A quantized value: its bytes, and how they are found.
 struct ByteOutput {
@@ -74,23 +71,15 @@ class EmbedStep : public LaunchStep {
 
 class LayerNormStep : public LaunchStep {
  public:
-  WeightRef gamma, beta;
-  float epsilon = 0;
-  int cols = 0;
-  bool per_sequence = false, has_y = false, has_q = false;
-  BufferRef x, y;
+  NormInput in;
+  bool has_y = false, has_q = false;
+  BufferRef y;
   ByteOutput out;
 
   int launch(const LaunchContext& context) const noexcept override {
-    const RowCount rows = context.rows(per_sequence);
+    const RowCount rows = context.rows(in.per_sequence);
     kernels::LayerNormArgs args{};
-    args.x = x.first<float>(context.arena);
-    args.ldx = x.stride<float>();
-    args.rows = rows.capacity;
-    args.cols = cols;
-    args.gamma = gamma.at<float>(context.weights);
-    args.beta = beta.at<float>(context.weights);
-    args.epsilon = epsilon;
+    in.set<float>(context, args);
     if (has_y) {
       args.y = y.first<float>(context.arena);
       args.ldy = y.stride<float>();
@@ -132,6 +121,8 @@ class QuantizeStep : public LaunchStep {
   }
 };
 
+// T: float or Half.
+template <class T>
 class SelectFirstStep : public LaunchStep {
  public:
   int cols = 0;
@@ -140,16 +131,25 @@ class SelectFirstStep : public LaunchStep {
   int launch(const LaunchContext& context) const noexcept override {
     const RowCount rows = context.rows(true);
     return kernels::cuda::launch_select_rows(
-        {.x = x.first<float>(context.arena),
-         .ldx = x.stride<float>(),
-         .rows = context.input<std::int32_t>(context.layout.offsets),
-         .count = rows.capacity,
-         .cols = cols,
-         .y = y.first<float>(context.arena),
-         .ldy = y.stride<float>()},
+        kernels::cuda::SelectRows<T>{.x = x.first<T>(context.arena),
+                                     .ldx = x.stride<T>(),
+                                     .rows = context.input<std::int32_t>(context.layout.offsets),
+                                     .count = rows.capacity,
+                                     .cols = cols,
+                                     .y = y.first<T>(context.arena),
+                                     .ldy = y.stride<T>()},
         rows.actual, context.stream);
   }
 };
+
+template <class T>
+LoweredStep select_first(const Node& node, const LoweringContext& context, const char* kernel) {
+  auto step = std::make_unique<SelectFirstStep<T>>();
+  step->cols = context.width(node.inputs[0]);
+  step->x = context.buffer(node.inputs[0]);
+  step->y = context.buffer(node.outputs[0]);
+  return {std::move(step), {.name = {}, .kernel = kernel}};
+}
 
 // The table's bytes are read from the model's tensor when they are uploaded; then the file's pages
 // can go.
@@ -173,19 +173,14 @@ LoweredStep lower_embedding(const Node& node, LoweringContext& context) {
     if (value.dtype != DType::kI8 || !value.quant) refuse(node, "an embedding table of floats");
     *tables[i] = table_of(value, context);
   }
-  step->cols = width(context, node.outputs[0]);
+  step->cols = context.width(node.outputs[0]);
   step->y = context.buffer(node.outputs[0]);
   return {std::move(step), {.name = {}, .kernel = "embed s8 -> f32"}};
 }
 
 LoweredStep lower_layer_norm(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<LayerNormStep>();
-  step->gamma = context.weights.add(padded_floats(context.value(node.inputs[1])));
-  step->beta = context.weights.add(padded_floats(context.value(node.inputs[2])));
-  step->epsilon = std::get<LayerNormOp>(node.op).epsilon;
-  step->cols = width(context, node.inputs[0]);
-  step->per_sequence = context.per_sequence(node.inputs[0]);
-  step->x = context.buffer(node.inputs[0]);
+  step->in = NormInput(node, context);
   step->has_y = node.outputs[0] != kNoValue;
   if (step->has_y) step->y = context.buffer(node.outputs[0]);
   step->has_q = node.outputs.size() == 2;
@@ -197,7 +192,7 @@ LoweredStep lower_layer_norm(const Node& node, LoweringContext& context) {
 
 LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
   auto step = std::make_unique<QuantizeStep>();
-  step->cols = width(context, node.inputs[0]);
+  step->cols = context.width(node.inputs[0]);
   step->per_sequence = context.per_sequence(node.inputs[0]);
   step->x = context.buffer(node.inputs[0]);
   step->out = ByteOutput(node.outputs[0], context);
@@ -205,11 +200,10 @@ LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
 }
 
 LoweredStep lower_select_first(const Node& node, LoweringContext& context) {
-  auto step = std::make_unique<SelectFirstStep>();
-  step->cols = width(context, node.inputs[0]);
-  step->x = context.buffer(node.inputs[0]);
-  step->y = context.buffer(node.outputs[0]);
-  return {std::move(step), {.name = {}, .kernel = "copy first rows"}};
+  if (context.value(node.inputs[0]).dtype == DType::kF16) {
+    return select_first<kernels::cuda::Half>(node, context, "copy first rows f16");
+  }
+  return select_first<float>(node, context, "copy first rows");
 }
 
 }  // namespace qe::cuda

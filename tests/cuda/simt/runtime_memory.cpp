@@ -45,9 +45,6 @@ cudaError_t cudaFree(void* memory) { return release(state().device_memory, memor
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   return allocate(state().pinned_memory, memory, bytes);
 }
-cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
-  return cudaMallocHost(memory, bytes);
-}
 cudaError_t cudaFreeHost(void* memory) { return release(state().pinned_memory, memory); }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {

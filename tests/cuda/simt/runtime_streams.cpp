@@ -28,18 +28,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (capturing()) return report(cudaErrorStreamCaptureUnsupported);
   return drain(stream_of(stream));
 }
-cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  const Lock lock;
-  if (!known(stream)) return report(cudaErrorInvalidResourceHandle);
-  if (usable() != cudaSuccess) return state().lost;
-  return stream_of(stream).queue.empty() ? cudaSuccess : cudaErrorNotReady;
-}
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  const Lock lock;
-  *status =
-      stream_of(stream).captured ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
-  return cudaSuccess;
-}
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const Lock lock;
   if (stream == nullptr || stream->captured) return report(cudaErrorStreamCaptureUnsupported);
@@ -69,7 +57,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     return cudaSuccess;
   });
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return usable(); }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return destroy(graph); }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return destroy(exec); }
 
@@ -92,9 +79,5 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock;
   return *event->passed ? usable() : drain(*event->recorded_in);
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  CUstream_st* const other = event->recorded_in;
-  return enqueue(stream, [other] { return other == nullptr ? cudaSuccess : drain(*other); });
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) { return destroy(event); }

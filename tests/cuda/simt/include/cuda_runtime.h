@@ -37,7 +37,6 @@ struct alignas(8) float2 {
 struct alignas(16) float4 {
   float x, y, z, w;
 };
-inline int2 make_int2(int x, int y) { return {x, y}; }
 inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
@@ -70,7 +69,6 @@ inline void __syncwarp(unsigned = 0xFFFFFFFFU) {
   qe::simt::meet_warp("__syncwarp", nullptr, [](auto) {});
 }
 inline void __threadfence() {}
-inline void __threadfence_block() {}
 
 template <class T>
 T __ldg(const T* from) {
@@ -127,14 +125,6 @@ T __shfl_down_sync(unsigned, T value, int delta, int width = 32) {
                            lane % width + delta < width ? lane + delta : lane);
 }
 
-template <class T>
-T atomicAdd(T* to, T value) {
-  return std::exchange(*to, static_cast<T>(*to + value));
-}
-template <class T>
-T atomicMax(T* to, T value) {
-  return std::exchange(*to, *to > value ? *to : value);
-}
 inline unsigned atomicInc(unsigned* to, unsigned last) {
   return std::exchange(*to, *to >= last ? 0U : *to + 1U);
 }
