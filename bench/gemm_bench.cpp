@@ -118,6 +118,11 @@ class Problem {
     args.k = case_.k;
     args.first_panel = first_panel;
     args.last_panel = last_panel;
+    const std::span<const std::byte> next = weights(turn + 1, first_panel);
+    args.next_b = reinterpret_cast<const std::int8_t*>(next.data());
+    args.next_bytes =
+        std::min<std::ptrdiff_t>(std::ssize(next), std::ptrdiff_t{qe::kernels::kPanelWidth} *
+                                                       (last_panel - first_panel) * case_.k);
     args.column_scale = scale_.get();
     args.bias = bias_.get();
     if (case_.f32) {

@@ -92,6 +92,9 @@ struct GemmArgs {
   std::ptrdiff_t ld_residual_u8;
   float residual_scale;
   const std::uint8_t* table;  // [256] or null
+  // Packed weights that this thread reads afterwards, fetched towards the end; none: null.
+  const std::int8_t* next_b;
+  std::ptrdiff_t next_bytes;
 };
 
 // How bytes stand for the reals of a row.

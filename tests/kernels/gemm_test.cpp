@@ -196,6 +196,8 @@ class Problem {
     args.k = shape_.k;
     args.first_panel = shape_.first_panel;
     args.last_panel = shape_.last_panel;
+    args.next_b = packed_.data();
+    args.next_bytes = std::ssize(packed_);
     args.column_offset = epilogue_.offset ? offset_.data() : nullptr;
     args.column_scale = scale_.data();
     args.row_scale = epilogue_.row_scale ? row_scale_.data() : nullptr;

@@ -74,9 +74,18 @@ class ConvInt8Step : public Step {
   bool keep_rows = false;
   Activation activation = Activation::kNone;
 
+  Tile tile_of(const StepContext& context) const noexcept {
+    return split_product(context.inputs.sequences * pixels, n, kPanelWidth, context.threads,
+                         context.thread, keep_rows);
+  }
+
+  std::span<const std::int8_t> weights(const StepContext& context) const noexcept override {
+    if (groups == 1) return packed_columns(packed, tile_of(context).columns, pieces.depth());
+    return {packed, packed_stride * static_cast<std::size_t>(groups)};
+  }
+
   void run(const StepContext& context) const noexcept override {
-    const Tile tile = split_product(context.inputs.sequences * pixels, n, kPanelWidth,
-                                    context.threads, context.thread, keep_rows);
+    const Tile tile = tile_of(context);
     if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
     for (int group = 0; group < groups; ++group) run_group(context, tile, group);
   }
@@ -98,6 +107,8 @@ class ConvInt8Step : public Step {
       args.taps = &taps;
     }
     args.b = packed + static_cast<std::size_t>(group) * packed_stride;
+    args.next_b = context.next_weights.data();
+    args.next_bytes = std::ssize(context.next_weights);
     args.m = tile.rows.end - tile.rows.begin;
     args.n = n;
     args.k = pieces.bytes;
@@ -225,7 +236,10 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
 
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);
-  step->keep_rows = element_count(weight.shape) < std::int64_t{g.in.pixels()} * g.in.channels;
+  // Threads that share rows gather the same pieces.
+  const bool shares_gathering = !step->pieces.plain && step->pixels >= step->n;
+  step->keep_rows =
+      shares_gathering || element_count(weight.shape) < std::int64_t{g.in.pixels()} * g.in.channels;
   const std::int32_t zero_point = input_zero_point(node, context);
   if (!step->pieces.plain) {
     step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);

@@ -51,7 +51,10 @@ class CpuExecutor : public Executor {
  private:
   void run_groups(const RunInputs& inputs, int thread, int threads,
                   const Session::Observer* observer);
-  void run_block(const StepGroup& group, StepContext& context, const Session::Observer* observer);
+  void run_block(const StepGroup& group, StepContext& context, bool again,
+                 const Session::Observer* observer);
+  std::span<const std::int8_t> next_weights(const StepGroup& group, int step, bool again,
+                                            const StepContext& context) const;
   void observe(std::size_t step, const StepContext& context, const Session::Observer& observer);
 
   const CpuProgram& program_;
@@ -76,10 +79,30 @@ void CpuExecutor::observe(std::size_t step, const StepContext& context,
   observer(tap.value, data, rows, tap.cols);
 }
 
-void CpuExecutor::run_block(const StepGroup& group, StepContext& context,
+// Of the next step that has any; `again`: the group runs once more. Where that step is of another
+// group its rows are guessed: only speed depends on them.
+std::span<const std::int8_t> CpuExecutor::next_weights(const StepGroup& group, int step, bool again,
+                                                       const StepContext& context) const {
+  const int end = again ? group.last + 1 : static_cast<int>(program_.steps.size());
+  for (int i = step + 1; i < end; ++i) {
+    const auto weights = program_.steps[static_cast<std::size_t>(i)]->weights(context);
+    if (!weights.empty()) return weights;
+  }
+  for (int i = group.first; again && i < step; ++i) {
+    const auto weights = program_.steps[static_cast<std::size_t>(i)]->weights(context);
+    if (!weights.empty()) return weights;
+  }
+  return {};
+}
+
+// `again`: another block of the group follows.
+void CpuExecutor::run_block(const StepGroup& group, StepContext& context, bool again,
                             const Session::Observer* observer) {
   for (int i = group.first; i <= group.last; ++i) {
     const auto step = static_cast<std::size_t>(i);
+    if (!program_.steps[step]->weights(context).empty()) {
+      context.next_weights = next_weights(group, i, again, context);
+    }
     program_.steps[step]->run(context);
     if (context.threads > 1) pool_.barrier();
     if (observer != nullptr) observe(step, context, *observer);
@@ -97,7 +120,8 @@ void CpuExecutor::run_groups(const RunInputs& inputs, int thread, int threads,
       .threads = threads,
       .library_threads = library_threads_,
       .row_begin = 0,
-      .row_end = 0};
+      .row_end = 0,
+      .next_weights = {}};
   for (const StepGroup& group : program_.groups) {
     const int rows = group.rows == kSequences ? inputs.sequences : inputs.tokens;
     const int blocks = group.blocked ? (rows + kBlockRows - 1) / kBlockRows : 1;
@@ -106,7 +130,7 @@ void CpuExecutor::run_groups(const RunInputs& inputs, int thread, int threads,
       const Part part = split(rows, blocks, block, kRowUnit);
       context.row_begin = part.begin;
       context.row_end = part.end;
-      run_block(group, context, observer);
+      run_block(group, context, block + 1 < blocks, observer);
     }
   }
 }

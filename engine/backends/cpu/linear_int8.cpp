@@ -1,5 +1,6 @@
 // Linear layers in integers: u8 activations times packed s8 weights, everything else in the
 // epilogue.
+#include <iterator>
 #include <vector>
 
 #include "engine/backends/cpu/lower.h"
@@ -30,9 +31,16 @@ class LinearInt8Step : public Step {
   bool has_residual = false;
   BufferRef x, x_scale, x_floor, residual, y;
 
+  Tile tile_of(const StepContext& context) const noexcept {
+    return split_product(context.rows(), n, kPanelWidth, context.threads, context.thread);
+  }
+
+  std::span<const std::int8_t> weights(const StepContext& context) const noexcept override {
+    return packed_columns(packed, tile_of(context).columns, k);
+  }
+
   void run(const StepContext& context) const noexcept override {
-    const Tile tile =
-        split_product(context.rows(), n, kPanelWidth, context.threads, context.thread);
+    const Tile tile = tile_of(context);
     if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
     const int row = context.row_begin + tile.rows.begin;
     kernels::GemmArgs args{};
@@ -66,6 +74,8 @@ class LinearInt8Step : public Step {
       args.out_f32 = y.at<float>(context, row);
       args.ld_out_f32 = y.stride<float>();
     }
+    args.next_b = context.next_weights.data();
+    args.next_bytes = std::ssize(context.next_weights);
     context.table.gemm(args);
   }
 };

@@ -2,7 +2,12 @@
 // own share of the weights; by rows where columns do not divide well and rows do.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
 #include "engine/runtime/thread_pool.h"
+#include "kernels/kernel_table.h"
 
 namespace qe::cpu {
 
@@ -26,6 +31,15 @@ inline Tile split_product(int rows, int columns, int column_unit, int threads, i
   const bool by_rows = keep_rows ? row_share <= 1.1 * column_share : column_share > 1.1 * row_share;
   if (by_rows) return {split(rows, threads, thread, kRowUnit), {0, columns}};
   return {{0, rows}, split(columns, threads, thread, column_unit)};
+}
+
+// The packed weights of some columns of a product of depth k.
+inline std::span<const std::int8_t> packed_columns(const std::int8_t* packed, const Part& columns,
+                                                   int k) {
+  const auto depth = static_cast<std::size_t>(kernels::round_up(k, kernels::kDepthGroup));
+  const auto begin = static_cast<std::size_t>(columns.begin);
+  const auto end = static_cast<std::size_t>(kernels::round_up(columns.end, kernels::kColumnGroup));
+  return {packed + begin * depth, end < begin ? 0 : (end - begin) * depth};
 }
 
 }  // namespace qe::cpu

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/program.h"
@@ -21,6 +23,7 @@ struct StepContext {
   int library_threads;  // for the float library, where this step's calling thread is the only one
   int row_begin;        // the block of rows to work on
   int row_end;
+  std::span<const std::int8_t> next_weights;  // that this thread reads in a later step
 
   int rows() const { return row_end - row_begin; }
 };
@@ -29,6 +32,8 @@ class Step {
  public:
   virtual ~Step() = default;
   virtual void run(const StepContext& context) const noexcept = 0;
+  // Packed weights that the part of the calling thread reads; empty where there are none to stream.
+  virtual std::span<const std::int8_t> weights(const StepContext&) const noexcept { return {}; }
 };
 
 }  // namespace qe

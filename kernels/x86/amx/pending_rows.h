@@ -1,85 +1,194 @@
-// Sums that have left the tiles and wait for their epilogue, a few rows at a time, so that it can
-// run between the multiplications of the next block. Included only by files of this folder.
+// The epilogue of a pass whose sums have left the tiles, two rows at a time between the
+// multiplications of a later pass: only spread so finely do vectors work beside the tiles. Included
+// only by files of this folder.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/x86/amx/tiles.h"
 #include "kernels/x86/avx512_vnni/gemm_epilogue.h"
 
 namespace qe::kernels {
 namespace {
 
-// Rows taken from memory to the result at once: the columns' scales and biases are loaded once for
-// them.
-inline constexpr int kRowsAtOnce = 4;
+// The sums of a pass: kPassColumns a row, 64-byte aligned.
+struct PassSums {
+  std::int32_t* at = nullptr;
+  std::ptrdiff_t second = 0;  // bytes to those of the second tile of rows
+  int row = 0, rows = 0;      // none: sums of a part of the depth, nothing to finish
+  int column = 0, vectors = 0;
+};
 
-// `sums`: kPanelWidth a row, 64-byte aligned.
+// How a product ends, as far as that is decided once for all of its rows.
+struct Ending {
+  Epilogue epilogue;
+  RowTerms terms = RowTerms::kNone;
+  bool has_residual = false;
+  bool is_inlined = false;  // for whole tiles of columns; or called, more rows at a time
+  Activation activation = Activation::kNone;  // of an inlined one
+};
+
+inline constexpr int kCalledRows = 4;
+
 template <Epilogue kEpilogue, int kRows, int kWidth>
-void finish_rows(const OutputTile& tile, const std::int32_t* sums) {
-  Block<kRows, kWidth> acc;
+[[gnu::always_inline]] inline void finish_sums(const OutputTile& tile, const std::int32_t* sums) {
+  if constexpr (kEpilogue == Epilogue::kAny &&
+                (kRows == 1 || kWidth * kColumnGroup == kPassColumns)) {
+    finish_in_memory(tile, kRows, kWidth, sums);  // in the order it expects
+  } else {
+    Block<kRows, kWidth> acc;
 #pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kWidth; ++v) {
-      acc[r][v] = _mm512_load_si512(sums + r * kPanelWidth + v * kColumnGroup);
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kWidth; ++v) {
+        acc[r][v] = _mm512_load_si512(sums + r * kPassColumns + v * kColumnGroup);
+      }
     }
+    finish<kEpilogue, kRows, kWidth>(tile, acc);
   }
-  finish<kEpilogue, kRows, kWidth>(tile, acc);
 }
 
-// Some rows of one panel.
+// kRows rows of any width.
+template <Epilogue kEpilogue, int kRows>
+[[gnu::noinline]] void finish_sums(const GemmArgs& args, int row, const PassSums& pass,
+                                   const std::int32_t* sums) {
+  const OutputTile tile{args, row, pass.column};
+  pass.vectors == 1 ? finish_sums<kEpilogue, kRows, 1>(tile, sums)
+                    : finish_sums<kEpilogue, kRows, 2>(tile, sums);
+}
+
+// Rows [first, pass.rows).
 template <Epilogue kEpilogue>
+[[gnu::noinline]] void finish_rest(const GemmArgs& args, const PassSums& pass, int first) {
+  int r = first;
+  for (; r + kCalledRows <= pass.rows; r += kCalledRows) {
+    finish_sums<kEpilogue, kCalledRows>(args, pass.row + r, pass, pass.at + r * kPassColumns);
+  }
+  for (; r < pass.rows; ++r) {
+    finish_sums<kEpilogue, 1>(args, pass.row + r, pass, pass.at + r * kPassColumns);
+  }
+}
+
+// Whether the ending of these sums is inlined.
+template <Ending kEnding>
+bool is_inlined(const GemmArgs& args, const PassSums& pass) {
+  return kEnding.is_inlined && args.n - pass.column >= kPassColumns;
+}
+
+// Spreads the rows of a pass evenly over `slots` calls of some(). An ending that is inlined between
+// tile instructions keeps the columns' scales and biases in registers; a call would spill them.
+template <Ending kEnding, bool kInlined>
 class PendingRows {
  public:
-  explicit PendingRows(const GemmArgs& args) : tile_{args, 0, 0} {}
-
-  void set(int row, int rows, int column, int vectors, const std::int32_t* sums) {
-    tile_.row = row;
-    tile_.column = column;
-    rows_ = rows;
-    vectors_ = vectors;
-    sums_ = sums;
-  }
-  int rows() const { return rows_; }
-
-  // kRowsAtOnce rows or, where fewer are left, one.
-  [[gnu::noinline]] void finish_some() {
-    switch (vectors_) {
-      case 4:
-        finish_width<4>();
-        break;
-      case 3:
-        finish_width<3>();
-        break;
-      case 2:
-        finish_width<2>();
-        break;
-      default:
-        finish_width<1>();
-        break;
+  [[gnu::always_inline]] PendingRows(const GemmArgs& args, const PassSums& pass, int slots)
+      : args_(args), pass_(pass), slots_(slots), row_(pass.row), sums_(pass.at) {
+    if (pass.rows == 0) {
+      return;
+    }
+    units_ = pass.rows / kUnit;
+    if constexpr (kInlined) {
+      columns_[0] = ColumnTerms(args, pass.column);
+      columns_[1] = ColumnTerms(args, pass.column + kColumnGroup);
+      residual_scale_ = _mm512_set1_ps(args.residual_scale);
     }
   }
-  void finish_all() {
-    while (rows_ > 0) {
-      finish_some();
+
+  [[gnu::always_inline]] void some() {
+    for (due_ += units_; due_ >= slots_; due_ -= slots_) {
+      if constexpr (kInlined) {
+        finish_inlined();
+      } else {
+        finish_sums<kEnding.epilogue, kCalledRows>(args_, row_, pass_, sums_);
+      }
+      row_ += kUnit;
+      sums_ += kUnit * kPassColumns;
+    }
+  }
+
+  // Rows that no slot took.
+  [[gnu::always_inline]] void rest() {
+    if (row_ < pass_.row + pass_.rows) {
+      finish_rest<kEnding.epilogue>(args_, pass_, row_ - pass_.row);
     }
   }
 
  private:
-  template <int kWidth>
-  void finish_width() {
-    const int rows = rows_ >= kRowsAtOnce ? kRowsAtOnce : 1;
-    rows == kRowsAtOnce ? finish_rows<kEpilogue, kRowsAtOnce, kWidth>(tile_, sums_)
-                        : finish_rows<kEpilogue, 1, kWidth>(tile_, sums_);
-    tile_.row += rows;
-    sums_ += rows * kPanelWidth;
-    rows_ -= rows;
+  static constexpr int kUnit = kInlined ? 2 : kCalledRows;
+
+  [[gnu::always_inline]] void finish_inlined() {
+    __m512 y[kUnit][2];
+#pragma GCC unroll 2
+    for (int r = 0; r < kUnit; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        const __m512i sum = _mm512_load_si512(sums_ + r * kPassColumns + v * kColumnGroup);
+        y[r][v] = scaled<kEnding.terms>(args_, row_ + r, columns_[v], sum);
+      }
+    }
+    if constexpr (kEnding.epilogue == Epilogue::kAny) {
+      activate_rows(y);
+      args_.out_f32 ? store_floats(y) : store_bytes(y);
+    } else if constexpr (kEnding.epilogue == Epilogue::kFloats) {
+      store_floats(y);
+    } else {
+      store_bytes(y);
+    }
   }
 
-  OutputTile tile_;
-  const std::int32_t* sums_ = nullptr;
-  int rows_ = 0;
-  int vectors_ = 0;
+  [[gnu::always_inline]] void activate_rows(__m512 (&y)[kUnit][2]) {
+    const __m512 inv_scale = _mm512_set1_ps(args_.out_inv_scale);
+    const __m512 zero_point = _mm512_set1_ps(args_.out_zero_point);
+#pragma GCC unroll 4
+    for (int i = 0; i < kUnit * 2; ++i) {
+      __m512& value = y[i / 2][i % 2];
+      value = activate<kEnding.activation>(F32x16{value}).v;
+      if (!args_.out_f32) {
+        const __m512 t = _mm512_fmadd_ps(value, inv_scale, zero_point);
+        value = _mm512_min_ps(_mm512_set1_ps(255.0F), t);  // NaN stays
+      }
+    }
+  }
+
+  [[gnu::always_inline]] void store_floats(const __m512 (&y)[kUnit][2]) {
+    float* out = args_.out_f32 + row_ * args_.ld_out_f32 + pass_.column;
+    const float* residual =
+        kEnding.has_residual ? args_.residual + row_ * args_.ld_residual + pass_.column : nullptr;
+#pragma GCC unroll 2
+    for (int r = 0; r < kUnit; ++r) {
+      store_f32(out, residual, y[r][0], kColumnGroup);
+      store_f32(out + kColumnGroup, kEnding.has_residual ? residual + kColumnGroup : nullptr,
+                y[r][1], kColumnGroup);
+      out += args_.ld_out_f32;
+      residual += kEnding.has_residual ? args_.ld_residual : 0;
+    }
+  }
+
+  [[gnu::always_inline]] void store_bytes(__m512 (&y)[kUnit][2]) {
+    if constexpr (kEnding.has_residual) {
+      const std::uint8_t* residual = args_.residual_u8 + row_ * args_.ld_residual_u8 + pass_.column;
+#pragma GCC unroll 2
+      for (int r = 0; r < kUnit; ++r) {
+        y[r][0] = add_bytes(y[r][0], residual, residual_scale_);
+        y[r][1] = add_bytes(y[r][1], residual + kColumnGroup, residual_scale_);
+        residual += args_.ld_residual_u8;
+      }
+    }
+    const __m512i bytes = to_bytes({y[0][0], y[0][1], y[1][0], y[1][1]});
+    std::uint8_t* out = args_.out_u8 + row_ * args_.ld_out_u8 + pass_.column;
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + args_.ld_out_u8),
+                        _mm512_extracti64x4_epi64(bytes, 1));
+  }
+
+  const GemmArgs& args_;
+  const PassSums pass_;
+  const int slots_;
+  int units_ = 0;  // in all slots together
+  int due_ = 0;
+  int row_;  // the next
+  const std::int32_t* sums_;
+  ColumnTerms columns_[2];
+  __m512 residual_scale_;
 };
 
 }  // namespace

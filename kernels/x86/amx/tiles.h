@@ -15,7 +15,8 @@ namespace {
 inline constexpr int kTileRows = 16;     // of a tile, at most
 inline constexpr int kTileDepth = 64;    // bytes of a row of a tile
 inline constexpr int kTileColumns = 16;  // sums of a row of a tile
-inline constexpr int kSumStride = kPanelWidth * static_cast<int>(sizeof(std::int32_t));
+inline constexpr int kPassColumns = 2 * kTileColumns;
+inline constexpr int kSumStride = kPassColumns * static_cast<int>(sizeof(std::int32_t));
 
 // Registers 0-3 hold sums, 4 and 5 rows of A, 6 and 7 columns of B. Configured for the lifetime of
 // the object; sets every tile to zero.
@@ -57,63 +58,109 @@ struct StepOperands {
   std::ptrdiff_t ldb;  // bytes of four depths of the panel
 };
 
-// Weights pass by once a block of rows: loads that leave them out of the nearest cache keep the
-// rows in it.
-template <int kRowTiles, int kColumnTiles>
-[[gnu::always_inline]] inline void multiply_step(const StepOperands& at) {
+// Where the sums of two tiles of rows begin: at zero where `from` is null, or at numbers in memory,
+// `stride` bytes from row to row (0: every row the same) and `second` to the second tile.
+struct Start {
+  const std::int32_t* from;
+  std::ptrdiff_t stride;
+  std::ptrdiff_t second;
+};
+
+inline constexpr int kSlotsOfStep = 4;
+
+// One step. Weights pass by once a block of rows: loads that leave them out of the nearest cache
+// keep the rows in it. `between` is called kSlotsOfStep times.
+template <int kRowTiles, int kColumnTiles, class Between>
+[[gnu::always_inline]] inline void multiply_step(const StepOperands& at, Between between) {
   _tile_stream_loadd(6, at.b, at.ldb);
   _tile_loadd(4, at.a, at.lda);
   _tile_dpbusd(0, 4, 6);
+  between();
   if constexpr (kColumnTiles == 2) {
     _tile_stream_loadd(7, at.b + kTileDepth, at.ldb);
     _tile_dpbusd(1, 4, 7);
   }
+  between();
   if constexpr (kRowTiles == 2) {
     _tile_loadd(5, at.a + at.second, at.lda);
     _tile_dpbusd(2, 5, 6);
+  }
+  between();
+  if constexpr (kRowTiles == 2 && kColumnTiles == 2) {
+    _tile_dpbusd(3, 5, 7);
+  }
+  between();
+}
+
+// The first step of a pass: sum by sum, what the pass before left in a tile goes to memory and the
+// tile begins anew. Only so are tiles multiplied while others are stored: stores in a row wait for
+// the last multiplication before them, and the next one for the last of them. `wide`: the pass
+// before had two tiles of columns.
+template <int kRowTiles, int kColumnTiles, class Between>
+[[gnu::always_inline]] inline void first_step(const StepOperands& at, const Start& start,
+                                              std::int32_t* before, std::ptrdiff_t before_second,
+                                              bool wide, Between between) {
+  const auto* from = reinterpret_cast<const std::byte*>(start.from);
+  auto* out = reinterpret_cast<std::byte*>(before);
+  _tile_stream_loadd(6, at.b, at.ldb);
+  _tile_loadd(4, at.a, at.lda);
+  _tile_stored(0, out, kSumStride);
+  if (from) {
+    _tile_loadd(0, from, start.stride);
+  } else {
+    _tile_zero(0);
+  }
+  _tile_dpbusd(0, 4, 6);
+  between();
+  if (wide) {
+    _tile_stored(1, out + kTileDepth, kSumStride);
+  }
+  if constexpr (kColumnTiles == 2) {
+    _tile_stream_loadd(7, at.b + kTileDepth, at.ldb);
+    if (from) {
+      _tile_loadd(1, from + kTileDepth, start.stride);
+    } else {
+      _tile_zero(1);
+    }
+    _tile_dpbusd(1, 4, 7);
+  }
+  between();
+  if constexpr (kRowTiles == 2) {
+    _tile_loadd(5, at.a + at.second, at.lda);
+    _tile_stored(2, out + before_second, kSumStride);
+    if (from) {
+      _tile_loadd(2, from + start.second, start.stride);
+    } else {
+      _tile_zero(2);
+    }
+    _tile_dpbusd(2, 5, 6);
+  }
+  between();
+  if constexpr (kRowTiles == 2) {
+    if (wide) {
+      _tile_stored(3, out + before_second + kTileDepth, kSumStride);
+    }
     if constexpr (kColumnTiles == 2) {
+      if (from) {
+        _tile_loadd(3, from + start.second + kTileDepth, start.stride);
+      } else {
+        _tile_zero(3);
+      }
       _tile_dpbusd(3, 5, 7);
     }
   }
+  between();
 }
 
-// Sums of a block, kSumStride bytes from row to row; `second`: bytes to the second tile of rows.
-// With a stride of 0 every row begins with the same numbers: the column offsets.
-template <int kRowTiles, int kColumnTiles>
-[[gnu::always_inline]] inline void load_sums(const std::int32_t* sums, std::ptrdiff_t stride,
-                                             std::ptrdiff_t second) {
-  const auto* first = reinterpret_cast<const std::byte*>(sums);
-  _tile_loadd(0, first, stride);
-  if constexpr (kColumnTiles == 2) {
-    _tile_loadd(1, first + kTileDepth, stride);
-  }
-  if constexpr (kRowTiles == 2) {
-    _tile_loadd(2, first + second, stride);
-    if constexpr (kColumnTiles == 2) {
-      _tile_loadd(3, first + second + kTileDepth, stride);
-    }
-  }
-}
-
-inline void clear_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
-
-template <int kRowTiles, int kColumnTiles>
+// What the last pass left; `second`: bytes to the second tile of rows.
+template <int kRowTiles>
 [[gnu::always_inline]] inline void store_sums(std::int32_t* sums, std::ptrdiff_t second) {
   auto* first = reinterpret_cast<std::byte*>(sums);
   _tile_stored(0, first, kSumStride);
-  if constexpr (kColumnTiles == 2) {
-    _tile_stored(1, first + kTileDepth, kSumStride);
-  }
+  _tile_stored(1, first + kTileDepth, kSumStride);
   if constexpr (kRowTiles == 2) {
     _tile_stored(2, first + second, kSumStride);
-    if constexpr (kColumnTiles == 2) {
-      _tile_stored(3, first + second + kTileDepth, kSumStride);
-    }
+    _tile_stored(3, first + second + kTileDepth, kSumStride);
   }
 }
 

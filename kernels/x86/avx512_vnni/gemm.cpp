@@ -66,7 +66,6 @@ void multiply_rows(const GemmArgs& args, int first_row, int rows) {
   const int steps = round_up(args.k, kDepthGroup) / kDepthGroup;
   const int all_steps = steps * tap_count(args);
   const bool stream = rows <= kStreamRows;
-  const bool to_the_end = args.last_panel == panel_count(args.n);
   for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
     const int column = panel * kPanelWidth;
     const int left = (round_up(args.n, kColumnGroup) - column) / kColumnGroup;
@@ -75,11 +74,11 @@ void multiply_rows(const GemmArgs& args, int first_row, int rows) {
     const int tiles = rows > kStreamRows && rows <= tallest ? 2 : (rows + tallest - 1) / tallest;
     const std::ptrdiff_t step_bytes = vectors * kLineBytes;
     const std::int8_t* b = args.b + static_cast<std::ptrdiff_t>(column) * all_steps * kDepthGroup;
-    // The tiles share the fetching of the next panel. Behind the last panel of the matrix the next
-    // product's weights are likely; behind the last of a share, another thread's are.
-    const bool fetches_next = panel + 1 < args.last_panel || to_the_end;
-    const std::ptrdiff_t stride = stream ? step_bytes : fetches_next ? step_bytes / tiles : 0;
-    const std::int8_t* prefetch = b + (stream ? kStreamAhead : step_bytes * all_steps);
+    // The tiles share the fetching of the next panel, behind the last one of the next product's.
+    const std::int8_t* const next =
+        panel + 1 < args.last_panel ? b + step_bytes * all_steps : args.next_b;
+    const std::ptrdiff_t stride = stream ? step_bytes : next ? step_bytes / tiles : 0;
+    const std::int8_t* prefetch = stream ? b + kStreamAhead : next ? next : b;
     // Tiles of nearly equal height: no short last tile that cannot fill the multipliers.
     const int height = rows / tiles;
     const int higher = rows % tiles;

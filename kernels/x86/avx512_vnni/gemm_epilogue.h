@@ -44,6 +44,7 @@ enum class RowTerms : std::uint8_t { kNone, kScale, kScaleAndFloor };
 struct ColumnTerms {
   __m512 scale, bias, weight_sum;
 
+  ColumnTerms() = default;
   ColumnTerms(const GemmArgs& args, int column)
       : scale(_mm512_loadu_ps(args.column_scale + column)),
         bias(args.bias ? _mm512_loadu_ps(args.bias + column) : _mm512_set1_ps(-0.0F)),
