@@ -204,6 +204,11 @@ class Problem {
              .first_row = 0,
              .image_stride = 0,
              .padding = padding_.get()};
+    if (!first_) {
+      taps_.kernel_width = layer.kernel;
+      taps_.out_width = out_size_;
+      taps_.stride = layer.stride;
+    }
   }
 
   bool first_;

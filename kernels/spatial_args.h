@@ -24,7 +24,20 @@ struct Taps {
   int first_row = 0;
   std::ptrdiff_t image_stride = 0;
   const std::uint8_t* padding = nullptr;  // round_up(k, 4) bytes: the zero point, as a rule
+  // Set where taps are the pixels under an undilated kernel, row by row. Neighbours in a row of the
+  // output then share pieces: piece j of pixel p + 1 is piece j + stride of p in the same kernel
+  // row.
+  int kernel_width = 0;
+  int out_width = 0;
+  int stride = 0;
 };
+
+// Output pixels of a row that make equal tiles of 8 to 16; 0: the row does not divide so. Threads
+// that share rows of a convolution should share whole tiles.
+constexpr int tile_of_row(int out_width) {
+  const int tiles = (out_width + 15) / 16;
+  return out_width % tiles == 0 && out_width / tiles >= 8 ? out_width / tiles : 0;
+}
 
 // Depthwise convolution: channel c of an output pixel sees channel c of the pixels under the
 // kernel. For output (y, x) and channel c, with zero-extended borders of the zero-point byte:

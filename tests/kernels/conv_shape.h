@@ -1,6 +1,7 @@
 // Random convolutions for conv_test.cpp: their shapes, and what follows the sums.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "kernels/kernel_table.h"
@@ -37,6 +38,20 @@ inline std::string describe(const ConvShape& s) {
          std::to_string(s.first_panel) + "-" + std::to_string(s.last_panel);
 }
 
+// Rows of the output that divide into tiles, and channels that fill steps of the depth.
+inline void make_whole_tiles(ConvShape& s, ShapeRandom& random) {
+  s.row_taps = false;
+  s.dilation = random.chance(4) ? 2 : 1;
+  s.channels = 64 * random.integer(1, 2);
+  s.columns = random.integer(1, 140);
+  s.pixel_stride = s.channels + (random.chance(2) ? 0 : 12);
+  s.kernel_width = random.integer(1, 3);
+  s.out_width = random.integer(8, 36);
+  s.width = random.integer(1, s.out_width + 2);
+  s.height = random.integer(1, 4);
+  s.out_height = random.integer(1, 3);
+}
+
 inline ConvShape random_conv_shape(ShapeRandom& random) {
   ConvShape s{};
   s.row_taps = random.chance(8);
@@ -57,11 +72,17 @@ inline ConvShape random_conv_shape(ShapeRandom& random) {
   s.pixel_stride = s.row_taps ? s.channels
                               : kernels::round_up(s.channels, kernels::kDepthGroup) +
                                     (random.chance(2) ? 0 : 12);
+  if (random.chance(6)) make_whole_tiles(s, random);
   const int all_rows = s.batch * s.out_height * s.out_width;
   s.first_row = random.chance(2) ? 0 : random.integer(0, all_rows - 1);
   s.rows = random.chance(2) ? all_rows - s.first_row : random.integer(1, all_rows - s.first_row);
   s.first_panel = random.chance(4) ? random.integer(0, kernels::panel_count(s.columns) - 1) : 0;
   s.last_panel = kernels::panel_count(s.columns);
+  const int tile = kernels::tile_of_row(s.out_width);
+  if (tile > 0 && random.chance(2)) {  // rows that consist of tiles
+    s.first_row = s.first_row / tile * tile;
+    s.rows = std::min(kernels::round_up(s.rows, tile), all_rows - s.first_row);
+  }
   return s;
 }
 

@@ -72,6 +72,11 @@ class Problem {
              .first_row = s.first_row,
              .image_stride = s.image_stride(),
              .padding = padding_.data()};
+    if (!s.row_taps && s.dilation == 1) {
+      taps_.kernel_width = s.kernel_width;
+      taps_.out_width = s.out_width;
+      taps_.stride = s.stride;
+    }
   }
 
   // The pixel under element (i, j) of the kernel; nothing outside the image.

@@ -2,6 +2,7 @@
 // output pixel, its depth the pieces of the input that lie under the kernel. A 1x1 convolution is a
 // plain product. Everything after the sum is in the epilogue: bias, scales, residual, activation by
 // saturation or by a table of 256 bytes.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -72,11 +73,13 @@ class ConvInt8Step : public Step {
   BufferRef x, residual, y;
   bool out_bytes = true;
   bool keep_rows = false;
+  int row_unit = kRowUnit;
+  int kernel_width = 0, out_width = 0, stride = 0;  // as struct Taps has them
   Activation activation = Activation::kNone;
 
   Tile tile_of(const StepContext& context) const noexcept {
     return split_product(context.inputs.sequences * pixels, n, kPanelWidth, context.threads,
-                         context.thread, keep_rows);
+                         context.thread, keep_rows, row_unit);
   }
 
   std::span<const std::int8_t> weights(const StepContext& context) const noexcept override {
@@ -98,7 +101,10 @@ class ConvInt8Step : public Step {
                              .pixels = pixels,
                              .first_row = tile.rows.begin,
                              .image_stride = x.row_bytes,
-                             .padding = padding};
+                             .padding = padding,
+                             .kernel_width = kernel_width,
+                             .out_width = out_width,
+                             .stride = stride};
     args.a = x.at<std::uint8_t>(context, 0) + group * group_bytes;
     if (pieces.plain) {
       args.a += tile.rows.begin * x.pixel_bytes;
@@ -236,6 +242,13 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
 
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);
+  if (!step->pieces.plain && g.op.dilation == 1 &&
+      step->pieces.count == g.kernel_height * g.kernel_width) {
+    step->kernel_width = g.kernel_width;
+    step->out_width = g.out.width;
+    step->stride = g.op.stride;
+    step->row_unit = std::max(kernels::tile_of_row(g.out.width), kRowUnit);
+  }
   // Threads that share rows gather the same pieces.
   const bool shares_gathering = !step->pieces.plain && step->pixels >= step->n;
   step->keep_rows =

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/backends/cpu/program.h"
+#include "engine/backends/cpu/split.h"
 #include "engine/runtime/aligned_buffer.h"
 #include "engine/runtime/thread_pool.h"
 
@@ -12,7 +13,6 @@
 namespace qe::cpu {
 namespace {
 
-constexpr int kRowUnit = 6;  // rows of the register tile: blocks are whole multiples of it
 static_assert(kBlockRows % kRowUnit == 0, "a block must not exceed its buffers");
 
 int check_threads(int threads) {

@@ -16,20 +16,21 @@ struct Tile {
   Part columns;
 };
 
+inline constexpr int kRowUnit = 6;  // rows of the register tile
+
 // `keep_rows`: the left-hand side is larger than the weights and was made by rows; a thread that
 // stays with its rows finds them in its own cache.
 inline Tile split_product(int rows, int columns, int column_unit, int threads, int thread,
-                          bool keep_rows = false) {
-  constexpr int kRowUnit = 6;                          // rows of the register tile
+                          bool keep_rows = false, int row_unit = kRowUnit) {
   const auto share = [threads](int total, int unit) {  // of the busiest thread, 1 = perfect
     const int units = (total + unit - 1) / unit;
     const int most = (units + threads - 1) / threads;
     return static_cast<double>(most) * threads / units;
   };
-  const double row_share = share(rows, kRowUnit);
+  const double row_share = share(rows, row_unit);
   const double column_share = share(columns, column_unit);
   const bool by_rows = keep_rows ? row_share <= 1.1 * column_share : column_share > 1.1 * row_share;
-  if (by_rows) return {split(rows, threads, thread, kRowUnit), {0, columns}};
+  if (by_rows) return {split(rows, threads, thread, row_unit), {0, columns}};
   return {{0, rows}, split(columns, threads, thread, column_unit)};
 }
 

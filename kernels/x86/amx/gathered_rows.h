@@ -25,7 +25,13 @@ struct BlockRows {
   const std::uint8_t* a;
   std::ptrdiff_t lda;
   const std::uint8_t* last;
+  std::ptrdiff_t second_tile;  // bytes to the second tile's rows
 };
+
+// Pixels of the input under the kernels of a tile, in one row.
+inline int window_width(const Taps& taps, int tile_rows) {
+  return (tile_rows - 1) * taps.stride + taps.kernel_width;
+}
 
 class GatheredRows {
  public:
@@ -43,12 +49,28 @@ class GatheredRows {
         copy(from[0], piece, out);
       }
     }
-    return with_last({row, rows, bytes_, stride, last_}, depth);
+    return with_last({row, rows, bytes_, stride, last_, 0}, depth);
+  }
+
+  // Each tile's pixels lie in one row of the output: the pixels of the input under all its kernels
+  // are copied once, and a piece of every row is a place among them.
+  BlockRows window(const GemmArgs& args, int row, int rows, int tile_rows) {
+    const Taps& taps = *args.taps;
+    const int width = window_width(taps, tile_rows);
+    const int height = taps.count / taps.kernel_width;
+    const std::ptrdiff_t tile_bytes = std::ptrdiff_t{args.k} * width * height;
+    std::uint8_t* out = bytes_;
+    for (int first = row; first < row + rows; first += tile_rows, out += tile_bytes) {
+      copy_window(args, first, tile_rows, width, out);
+    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // tile loads are opaque to the compiler
+    const std::ptrdiff_t second = rows > tile_rows ? tile_bytes : 0;
+    return {row, rows, bytes_, std::ptrdiff_t{args.k} * taps.stride, nullptr, second};
   }
 
   // Only what the last step needs: the others read A where it lies.
   BlockRows in_place(const GemmArgs& args, int row, int rows) {
-    return with_last({row, rows, args.a + row * args.lda, args.lda, last_},
+    return with_last({row, rows, args.a + row * args.lda, args.lda, last_, 0},
                      round_up(args.k, kDepthGroup));
   }
 
@@ -64,6 +86,27 @@ class GatheredRows {
     }
     std::atomic_signal_fence(std::memory_order_seq_cst);  // tile loads are opaque to the compiler
     return rows;
+  }
+
+  static void copy_window(const GemmArgs& args, int row, int tile_rows, int width,
+                          std::uint8_t* out) {
+    const Taps& taps = *args.taps;
+    const int at = taps.first_row + row;
+    const std::uint8_t* const image = args.a + at / taps.pixels * taps.image_stride;
+    const std::int32_t* const offsets =
+        taps.offset + static_cast<std::ptrdiff_t>(at % taps.pixels) * taps.count;
+    for (int tap = 0; tap < taps.count; tap += taps.kernel_width) {
+      const std::int32_t* pixel = offsets + tap;  // of the output, that sees this one first
+      int left = tile_rows - 1;
+      for (int j = 0, within = 0; j < width; ++j, ++within, out += args.k) {
+        if (within == taps.stride && left > 0) {
+          within = 0;
+          pixel += taps.count;
+          --left;
+        }
+        copy(pixel[within] == kPaddingTap ? taps.padding : image + pixel[within], args.k, out);
+      }
+    }
   }
 
   // Writes whole vectors: what follows the piece is overwritten by the next one.

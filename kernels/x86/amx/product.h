@@ -36,8 +36,16 @@ class Product {
         depth_(round_up(args.k, kDepthGroup) * tap_count(args)),
         steps_(depth_ < kTileDepth ? 1 : depth_ / kTileDepth),
         has_rest_(depth_ > kTileDepth && depth_ % kTileDepth != 0),
-        blocks_(parts(args.m, kMostBlockRows)),
-        tile_rows_(args.m <= kTileRows ? args.m : parts(parts(args.m, blocks_), 2)) {}
+        is_window_(fits_window(args)),
+        blocks_(is_window_ ? parts(args.m, 2 * tile_of_row(args.taps->out_width))
+                           : parts(args.m, kMostBlockRows)),
+        tile_rows_(is_window_            ? tile_of_row(args.taps->out_width)
+                   : args.m <= kTileRows ? args.m
+                                         : parts(parts(args.m, blocks_), 2)) {
+    if (is_window_) {
+      place_steps();
+    }
+  }
 
   int tile_rows() const { return tile_rows_; }
   int tile_depth() const { return depth_ < kTileDepth ? depth_ : kTileDepth; }
@@ -55,10 +63,35 @@ class Product {
   static int parts(int whole, int part) { return (whole + part - 1) / part; }
   // Blocks differ by a row at most, so that tiles of one height fit them all.
   int first_row(int block) const {
+    if (is_window_) {
+      return block < blocks_ ? block * 2 * tile_rows_ : args_.m;
+    }
     return static_cast<int>(std::int64_t{args_.m} * block / blocks_);
   }
   int rows_of(int block) const { return first_row(block + 1) - first_row(block); }
-  bool two_row_tiles() const { return args_.m > kTileRows; }
+  bool two_row_tiles() const { return args_.m > tile_rows_; }
+
+  static bool fits_window(const GemmArgs& args) {
+    if (!args.taps || args.taps->kernel_width < 2 || args.k % kTileDepth != 0) {
+      return false;
+    }
+    const Taps& taps = *args.taps;
+    const int tile = tile_of_row(taps.out_width);
+    return tile > 0 && taps.stride <= taps.kernel_width && taps.first_row % tile == 0 &&
+           args.m % tile == 0;
+  }
+
+  // Where each step's bytes lie in the window of a tile.
+  void place_steps() {
+    const Taps& taps = *args_.taps;
+    const int width = window_width(taps, tile_rows_);
+    const int steps_of_tap = args_.k / kTileDepth;
+    for (int step = 0; step < steps_; ++step) {
+      const int tap = step / steps_of_tap;
+      const int pixel = tap / taps.kernel_width * width + tap % taps.kernel_width;
+      step_at_[step] = pixel * args_.k + step % steps_of_tap * kTileDepth;
+    }
+  }
 
   // Groups of panels outer: weights are read from memory once for as many rows as the cache holds,
   // and the rows of a block from the second-level cache once for a group.
@@ -91,7 +124,9 @@ class Product {
   // Rows outer: a block is gathered once for all the columns.
   void run_gathered() {
     for (int block = 0; block < blocks_; ++block) {
-      const BlockRows rows = gathered_.gather(args_, first_row(block), rows_of(block));
+      const BlockRows rows =
+          is_window_ ? gathered_.window(args_, first_row(block), rows_of(block), tile_rows_)
+                     : gathered_.gather(args_, first_row(block), rows_of(block));
       for (int panel = args_.first_panel; panel < args_.last_panel; ++panel) {
         Prefetch prefetch = block == 0 ? fetch(panel + 1, 1, 1) : Prefetch{};
         run_block(rows, panel, prefetch);
@@ -120,7 +155,7 @@ class Product {
     const int left = (round_up(args_.n, kColumnGroup) - column) / kColumnGroup;
     const int vectors = left < kVectors ? left : kVectors;
     const int pairs = parts(vectors, 2);
-    const int sections = pairs == 1 ? 1 : parts(steps_, kMostSteps);
+    const int sections = pairs == 1 || is_window_ ? 1 : parts(steps_, kMostSteps);
     for (int section = 0; section < sections; ++section) {
       for (int pair = 0; pair < pairs; ++pair) {
         const int v = 2 * pair;
@@ -181,11 +216,12 @@ class Product {
       pending.some();
     };
     StepOperands at{pass.rows.a + pass.first_step * kTileDepth, pass.rows.lda,
-                    second * pass.rows.lda, pass.b + pass.first_step * step_bytes, pass.row_bytes};
+                    is_window_ ? pass.rows.second_tile : second * pass.rows.lda,
+                    pass.b + pass.first_step * step_bytes, pass.row_bytes};
     first_step<kRowTiles, kColumnTiles>(at, pass.start, in_tiles_.at, in_tiles_.second,
                                         in_tiles_.vectors == 2, between);
     for (int step = 1; step < steps; ++step) {
-      at.a += kTileDepth;
+      at.a = is_window_ ? pass.rows.a + step_at_[step] : at.a + kTileDepth;
       at.b += step_bytes;
       if (rest && step + 1 == steps) {
         at = {pass.rows.last, kTileDepth, second * kTileDepth,
@@ -203,15 +239,17 @@ class Product {
   static constexpr int kPairs = kVectors / 2;
 
   const GemmArgs& args_;
-  int depth_;      // of all taps together
-  int steps_;      // whole ones
-  bool has_rest_;  // one more step, for the bytes behind the whole ones
-  int blocks_;     // of rows
-  int tile_rows_;  // half of a block's, where it has more than a tile's
-  int turn_ = 0;   // whose sums the first pass of the next block takes
+  int depth_;       // of all taps together
+  int steps_;       // whole ones
+  bool has_rest_;   // one more step, for the bytes behind the whole ones
+  bool is_window_;  // rows of A are places among the pixels under a tile
+  int blocks_;      // of rows
+  int tile_rows_;   // half of a block's, where it has more than a tile's
+  int turn_ = 0;    // whose sums the first pass of the next block takes
   alignas(64) std::int32_t sums_[kPairs][kMostBlockRows * kPassColumns];
   PassSums in_tiles_{sums_[1]};  // of the last pass; at first zeros, which nobody looks at
   PassSums stored_;              // of the pass before it
+  std::int32_t step_at_[kMostGatheredDepth / kTileDepth];
   GatheredRows gathered_;
 };
 
