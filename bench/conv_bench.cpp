@@ -153,7 +153,8 @@ class Problem {
                                        pixel_bytes_)),
         packed_(random_buffer<std::int8_t>(
             packed_bytes(layer.columns, count_ * round_up(tap_bytes_, kDepthGroup)))),
-        padding_(random_buffer<std::uint8_t>(round_up(tap_bytes_, kDepthGroup))),
+        padding_(random_buffer<std::uint8_t>(round_up(tap_bytes_, kDepthGroup) +
+                                             15 * layer.stride * pixel_bytes_)),
         table_(random_buffer<std::uint8_t>(256)),
         residual_(random_buffer<std::uint8_t>(static_cast<std::size_t>(rows_) * ld_out_)),
         out_(random_buffer<std::uint8_t>(static_cast<std::size_t>(rows_) * ld_out_)),
@@ -204,9 +205,11 @@ class Problem {
              .first_row = 0,
              .image_stride = 0,
              .padding = padding_.get()};
-    if (!first_) {
+    taps_.out_width = out_size_;
+    if (first_) {
+      taps_.row_step = layer.stride * pixel_bytes_;
+    } else {
       taps_.kernel_width = layer.kernel;
-      taps_.out_width = out_size_;
       taps_.stride = layer.stride;
     }
   }

@@ -23,13 +23,18 @@ struct Taps {
   int pixels = 0;                        // rows of the product for each image
   int first_row = 0;
   std::ptrdiff_t image_stride = 0;
-  const std::uint8_t* padding = nullptr;  // round_up(k, 4) bytes: the zero point, as a rule
+  // round_up(k, 4) bytes: the zero point, as a rule. With row_step 15 * row_step bytes more, so
+  // that the padding of each of 16 neighbours is found row_step bytes behind the last one's.
+  const std::uint8_t* padding = nullptr;
+  int out_width = 0;
   // Set where taps are the pixels under an undilated kernel, row by row. Neighbours in a row of the
   // output then share pieces: piece j of pixel p + 1 is piece j + stride of p in the same kernel
   // row.
   int kernel_width = 0;
-  int out_width = 0;
   int stride = 0;
+  // Set where a piece of a pixel lies so many bytes behind that of its neighbour in a row of the
+  // output, or all of the row are padding.
+  int row_step = 0;
 };
 
 // Output pixels of a row that make equal tiles of 8 to 16; 0: the row does not divide so. Threads

@@ -40,7 +40,18 @@ inline std::string describe(const ConvShape& s) {
 
 // Rows of the output that divide into tiles, and channels that fill steps of the depth.
 inline void make_whole_tiles(ConvShape& s, ShapeRandom& random) {
-  s.row_taps = false;
+  s.row_taps = random.chance(4);
+  if (s.row_taps) {
+    s.channels = 4;
+    s.kernel_width = random.integer(1, 7);
+    s.stride = random.integer(1, 3);
+    s.pad_left = 0;
+    s.dilation = 1;
+    s.out_width = random.integer(8, 36);
+    s.width = (s.out_width - 1) * s.stride + s.kernel_width;
+    s.pixel_stride = s.channels;
+    return;
+  }
   s.dilation = random.chance(4) ? 2 : 1;
   s.channels = 64 * random.integer(1, 2);
   s.columns = random.integer(1, 140);

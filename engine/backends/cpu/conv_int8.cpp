@@ -74,7 +74,7 @@ class ConvInt8Step : public Step {
   bool out_bytes = true;
   bool keep_rows = false;
   int row_unit = kRowUnit;
-  int kernel_width = 0, out_width = 0, stride = 0;  // as struct Taps has them
+  int out_width = 0, kernel_width = 0, stride = 0, row_step = 0;  // as struct Taps has them
   Activation activation = Activation::kNone;
 
   Tile tile_of(const StepContext& context) const noexcept {
@@ -102,9 +102,10 @@ class ConvInt8Step : public Step {
                              .first_row = tile.rows.begin,
                              .image_stride = x.row_bytes,
                              .padding = padding,
-                             .kernel_width = kernel_width,
                              .out_width = out_width,
-                             .stride = stride};
+                             .kernel_width = kernel_width,
+                             .stride = stride,
+                             .row_step = row_step};
     args.a = x.at<std::uint8_t>(context, 0) + group * group_bytes;
     if (pieces.plain) {
       args.a += tile.rows.begin * x.pixel_bytes;
@@ -211,6 +212,19 @@ void pack_groups(ConvInt8Step& step, const Geometry& g, const Value& weight,
   step.packed = packed;
 }
 
+// What the pieces of neighbouring pixels of the output have in common.
+void set_neighbours(ConvInt8Step& step, const Geometry& g) {
+  if (step.pieces.plain || g.op.dilation != 1) return;
+  step.out_width = g.out.width;
+  step.row_unit = std::max(kernels::tile_of_row(g.out.width), kRowUnit);
+  if (step.pieces.count == g.kernel_height * g.kernel_width) {
+    step.kernel_width = g.kernel_width;
+    step.stride = g.op.stride;
+  } else {
+    step.row_step = g.op.stride * static_cast<int>(step.x.pixel_bytes);
+  }
+}
+
 std::string describe(const ConvInt8Step& step, const Geometry& g) {
   std::string text = step.pieces.plain ? "gemm u8s8" : "indirect gemm u8s8";
   if (step.groups > 1) text += " x" + std::to_string(step.groups);
@@ -242,13 +256,7 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
 
   std::vector<std::int32_t> column_sum;
   pack_groups(*step, g, weight, context, column_sum);
-  if (!step->pieces.plain && g.op.dilation == 1 &&
-      step->pieces.count == g.kernel_height * g.kernel_width) {
-    step->kernel_width = g.kernel_width;
-    step->out_width = g.out.width;
-    step->stride = g.op.stride;
-    step->row_unit = std::max(kernels::tile_of_row(g.out.width), kRowUnit);
-  }
+  set_neighbours(*step, g);
   // Threads that share rows gather the same pieces.
   const bool shares_gathering = !step->pieces.plain && step->pixels >= step->n;
   step->keep_rows =
@@ -256,9 +264,10 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
   const std::int32_t zero_point = input_zero_point(node, context);
   if (!step->pieces.plain) {
     step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);
-    auto* const padding = context.weights.allocate<std::uint8_t>(
-        static_cast<std::size_t>(round_up(step->pieces.bytes, 64)));
-    std::memset(padding, zero_point, static_cast<std::size_t>(round_up(step->pieces.bytes, 64)));
+    const auto bytes =
+        static_cast<std::size_t>(round_up(step->pieces.bytes, 64) + 15 * step->row_step);
+    auto* const padding = context.weights.allocate<std::uint8_t>(bytes);
+    std::memset(padding, zero_point, bytes);
     step->padding = padding;
   }
   auto* const offset = context.weights.allocate<std::int32_t>(column_sum.size());

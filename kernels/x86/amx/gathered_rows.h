@@ -25,8 +25,32 @@ struct BlockRows {
   const std::uint8_t* a;
   std::ptrdiff_t lda;
   const std::uint8_t* last;
-  std::ptrdiff_t second_tile;  // bytes to the second tile's rows
 };
+
+// Where a step's rows lie, if not behind those of the step before.
+struct StepPlace {
+  const std::uint8_t* a;
+  std::ptrdiff_t second;  // bytes to the second tile of rows
+};
+inline constexpr int kMostPlaces = kMostGatheredDepth / kTileDepth;
+
+inline bool divides_into_tiles(const GemmArgs& args) {
+  const int tile = args.taps && args.taps->out_width > 0 ? tile_of_row(args.taps->out_width) : 0;
+  return tile > 0 && args.taps->first_row % tile == 0 && args.m % tile == 0;
+}
+
+// Whether a piece of all of a tile's rows can be loaded from the image itself.
+inline bool fits_direct(const GemmArgs& args) {
+  return divides_into_tiles(args) && args.taps->row_step > 0 && args.k % kDepthGroup == 0 &&
+         args.k <= kTileDepth && args.taps->count <= kMostPlaces;
+}
+
+// Whether pieces can be loaded from a copy of the pixels under a tile.
+inline bool fits_window(const GemmArgs& args) {
+  return divides_into_tiles(args) && args.taps->kernel_width > 1 && args.k % kTileDepth == 0 &&
+         args.taps->stride <= args.taps->kernel_width &&
+         args.taps->count * args.k <= kMostGatheredDepth;
+}
 
 // Pixels of the input under the kernels of a tile, in one row.
 inline int window_width(const Taps& taps, int tile_rows) {
@@ -49,12 +73,12 @@ class GatheredRows {
         copy(from[0], piece, out);
       }
     }
-    return with_last({row, rows, bytes_, stride, last_, 0}, depth);
+    return with_last({row, rows, bytes_, stride, last_}, depth);
   }
 
   // Each tile's pixels lie in one row of the output: the pixels of the input under all its kernels
   // are copied once, and a piece of every row is a place among them.
-  BlockRows window(const GemmArgs& args, int row, int rows, int tile_rows) {
+  BlockRows window(const GemmArgs& args, int row, int rows, int tile_rows, StepPlace* places) {
     const Taps& taps = *args.taps;
     const int width = window_width(taps, tile_rows);
     const int height = taps.count / taps.kernel_width;
@@ -65,12 +89,34 @@ class GatheredRows {
     }
     std::atomic_signal_fence(std::memory_order_seq_cst);  // tile loads are opaque to the compiler
     const std::ptrdiff_t second = rows > tile_rows ? tile_bytes : 0;
-    return {row, rows, bytes_, std::ptrdiff_t{args.k} * taps.stride, nullptr, second};
+    const int steps_of_tap = args.k / kTileDepth;
+    for (int step = 0; step < taps.count * steps_of_tap; ++step) {
+      const int tap = step / steps_of_tap;
+      const int pixel = tap / taps.kernel_width * width + tap % taps.kernel_width;
+      places[step] = {bytes_ + pixel * args.k + step % steps_of_tap * kTileDepth, second};
+    }
+    return {row, rows, bytes_, std::ptrdiff_t{args.k} * taps.stride, nullptr};
+  }
+
+  // Nothing is copied: each tap is a step.
+  static BlockRows direct(const GemmArgs& args, int row, int rows, int tile_rows,
+                          StepPlace* places) {
+    const Taps& taps = *args.taps;
+    const TapRows<1> first(args, row);
+    const TapRows<1> second(args, rows > tile_rows ? row + tile_rows : row);
+    for (int tap = 0; tap < taps.count; ++tap) {
+      const std::uint8_t* from[1];
+      const std::uint8_t* second_from[1];
+      first.find(tap, from);
+      second.find(tap, second_from);
+      places[tap] = {from[0], second_from[0] - from[0]};
+    }
+    return {row, rows, nullptr, taps.row_step, nullptr};
   }
 
   // Only what the last step needs: the others read A where it lies.
   BlockRows in_place(const GemmArgs& args, int row, int rows) {
-    return with_last({row, rows, args.a + row * args.lda, args.lda, last_, 0},
+    return with_last({row, rows, args.a + row * args.lda, args.lda, last_},
                      round_up(args.k, kDepthGroup));
   }
 

@@ -64,7 +64,7 @@ bool fills_tiles(const GemmArgs& args) {
   if (args.m < kFewestRows || depth < kLeastDepth) {
     return false;
   }
-  return !args.taps || (args.k >= kLeastPiece && depth <= kMostGatheredDepth);
+  return !args.taps || fits_direct(args) || (args.k >= kLeastPiece && depth <= kMostGatheredDepth);
 }
 
 }  // namespace

@@ -33,22 +33,24 @@ class Product {
  public:
   explicit Product(const GemmArgs& args)
       : args_(args),
+        place_(fits_direct(args)   ? Place::kDirect
+               : fits_window(args) ? Place::kWindow
+               : args.taps         ? Place::kGathered
+                                   : Place::kHere),
         depth_(round_up(args.k, kDepthGroup) * tap_count(args)),
-        steps_(depth_ < kTileDepth ? 1 : depth_ / kTileDepth),
-        has_rest_(depth_ > kTileDepth && depth_ % kTileDepth != 0),
-        is_window_(fits_window(args)),
-        blocks_(is_window_ ? parts(args.m, 2 * tile_of_row(args.taps->out_width))
-                           : parts(args.m, kMostBlockRows)),
-        tile_rows_(is_window_            ? tile_of_row(args.taps->out_width)
+        tile_depth_(place_ == Place::kDirect ? args.k
+                    : depth_ < kTileDepth    ? depth_
+                                             : kTileDepth),
+        steps_(depth_ / tile_depth_),
+        has_rest_(depth_ % tile_depth_ != 0),
+        blocks_(has_places() ? parts(args.m, 2 * tile_of_row(args.taps->out_width))
+                             : parts(args.m, kMostBlockRows)),
+        tile_rows_(has_places()          ? tile_of_row(args.taps->out_width)
                    : args.m <= kTileRows ? args.m
-                                         : parts(parts(args.m, blocks_), 2)) {
-    if (is_window_) {
-      place_steps();
-    }
-  }
+                                         : parts(parts(args.m, blocks_), 2)) {}
 
   int tile_rows() const { return tile_rows_; }
-  int tile_depth() const { return depth_ < kTileDepth ? depth_ : kTileDepth; }
+  int tile_depth() const { return tile_depth_; }
 
   void run() {
     args_.taps ? run_gathered() : run_in_place();
@@ -60,38 +62,20 @@ class Product {
   }
 
  private:
+  // Where the rows of A are taken from.
+  enum class Place : std::uint8_t { kHere, kDirect, kWindow, kGathered };
+
+  bool has_places() const { return place_ == Place::kDirect || place_ == Place::kWindow; }
   static int parts(int whole, int part) { return (whole + part - 1) / part; }
   // Blocks differ by a row at most, so that tiles of one height fit them all.
   int first_row(int block) const {
-    if (is_window_) {
+    if (has_places()) {
       return block < blocks_ ? block * 2 * tile_rows_ : args_.m;
     }
     return static_cast<int>(std::int64_t{args_.m} * block / blocks_);
   }
   int rows_of(int block) const { return first_row(block + 1) - first_row(block); }
   bool two_row_tiles() const { return args_.m > tile_rows_; }
-
-  static bool fits_window(const GemmArgs& args) {
-    if (!args.taps || args.taps->kernel_width < 2 || args.k % kTileDepth != 0) {
-      return false;
-    }
-    const Taps& taps = *args.taps;
-    const int tile = tile_of_row(taps.out_width);
-    return tile > 0 && taps.stride <= taps.kernel_width && taps.first_row % tile == 0 &&
-           args.m % tile == 0;
-  }
-
-  // Where each step's bytes lie in the window of a tile.
-  void place_steps() {
-    const Taps& taps = *args_.taps;
-    const int width = window_width(taps, tile_rows_);
-    const int steps_of_tap = args_.k / kTileDepth;
-    for (int step = 0; step < steps_; ++step) {
-      const int tap = step / steps_of_tap;
-      const int pixel = tap / taps.kernel_width * width + tap % taps.kernel_width;
-      step_at_[step] = pixel * args_.k + step % steps_of_tap * kTileDepth;
-    }
-  }
 
   // Groups of panels outer: weights are read from memory once for as many rows as the cache holds,
   // and the rows of a block from the second-level cache once for a group.
@@ -124,13 +108,22 @@ class Product {
   // Rows outer: a block is gathered once for all the columns.
   void run_gathered() {
     for (int block = 0; block < blocks_; ++block) {
-      const BlockRows rows =
-          is_window_ ? gathered_.window(args_, first_row(block), rows_of(block), tile_rows_)
-                     : gathered_.gather(args_, first_row(block), rows_of(block));
+      const BlockRows rows = take_rows(first_row(block), rows_of(block));
       for (int panel = args_.first_panel; panel < args_.last_panel; ++panel) {
         Prefetch prefetch = block == 0 ? fetch(panel + 1, 1, 1) : Prefetch{};
         run_block(rows, panel, prefetch);
       }
+    }
+  }
+
+  BlockRows take_rows(int row, int rows) {
+    switch (place_) {
+      case Place::kDirect:
+        return GatheredRows::direct(args_, row, rows, tile_rows_, places_);
+      case Place::kWindow:
+        return gathered_.window(args_, row, rows, tile_rows_, places_);
+      default:
+        return gathered_.gather(args_, row, rows);
     }
   }
 
@@ -155,7 +148,7 @@ class Product {
     const int left = (round_up(args_.n, kColumnGroup) - column) / kColumnGroup;
     const int vectors = left < kVectors ? left : kVectors;
     const int pairs = parts(vectors, 2);
-    const int sections = pairs == 1 || is_window_ ? 1 : parts(steps_, kMostSteps);
+    const int sections = pairs == 1 || has_places() ? 1 : parts(steps_, kMostSteps);
     for (int section = 0; section < sections; ++section) {
       for (int pair = 0; pair < pairs; ++pair) {
         const int v = 2 * pair;
@@ -204,7 +197,7 @@ class Product {
   template <int kRowTiles, int kColumnTiles, bool kInlined = false>
   [[gnu::noinline]] void multiply(const Pass& pass, Prefetch& prefetch) {
     const std::ptrdiff_t second = second_row(pass.rows);
-    const std::ptrdiff_t step_bytes = kTileRows * pass.row_bytes;
+    const std::ptrdiff_t step_bytes = tile_depth_ / kDepthGroup * pass.row_bytes;
     const bool rest = pass.is_last && has_rest_;
     const int steps = pass.last_step - pass.first_step + (rest ? 1 : 0);
     PendingRows<kEnding, kInlined> pending(args_, stored_, kSlotsOfStep * steps);
@@ -216,12 +209,17 @@ class Product {
       pending.some();
     };
     StepOperands at{pass.rows.a + pass.first_step * kTileDepth, pass.rows.lda,
-                    is_window_ ? pass.rows.second_tile : second * pass.rows.lda,
-                    pass.b + pass.first_step * step_bytes, pass.row_bytes};
+                    second * pass.rows.lda, pass.b + pass.first_step * step_bytes, pass.row_bytes};
+    if (has_places()) {
+      go_to_place(at, 0);
+    }
     first_step<kRowTiles, kColumnTiles>(at, pass.start, in_tiles_.at, in_tiles_.second,
                                         in_tiles_.vectors == 2, between);
     for (int step = 1; step < steps; ++step) {
-      at.a = is_window_ ? pass.rows.a + step_at_[step] : at.a + kTileDepth;
+      at.a += kTileDepth;
+      if (has_places()) {
+        go_to_place(at, step);
+      }
       at.b += step_bytes;
       if (rest && step + 1 == steps) {
         at = {pass.rows.last, kTileDepth, second * kTileDepth,
@@ -236,20 +234,26 @@ class Product {
                  pass.column, pass.vectors};
   }
 
+  void go_to_place(StepOperands& at, int step) const {
+    at.a = places_[step].a;
+    at.second = places_[step].second;
+  }
+
   static constexpr int kPairs = kVectors / 2;
 
   const GemmArgs& args_;
+  const Place place_;
   int depth_;       // of all taps together
+  int tile_depth_;  // of a step
   int steps_;       // whole ones
   bool has_rest_;   // one more step, for the bytes behind the whole ones
-  bool is_window_;  // rows of A are places among the pixels under a tile
   int blocks_;      // of rows
   int tile_rows_;   // half of a block's, where it has more than a tile's
   int turn_ = 0;    // whose sums the first pass of the next block takes
   alignas(64) std::int32_t sums_[kPairs][kMostBlockRows * kPassColumns];
   PassSums in_tiles_{sums_[1]};  // of the last pass; at first zeros, which nobody looks at
   PassSums stored_;              // of the pass before it
-  std::int32_t step_at_[kMostGatheredDepth / kTileDepth];
+  StepPlace places_[kMostPlaces];
   GatheredRows gathered_;
 };
 
