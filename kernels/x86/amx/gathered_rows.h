@@ -1,6 +1,6 @@
-// Rows of A that a tile cannot load where they lie, copied side by side: the pieces of a
-// convolution, and the bytes behind the last whole step of any depth. Included only by files of
-// this folder.
+// Where tiles load the rows of A from: where they lie, as far as tiles can, else copied: the pieces
+// of a convolution or the pixels that they overlap in, and the bytes behind the last whole step of
+// any depth. Included only by files of this folder.
 #pragma once
 
 #include <immintrin.h>
@@ -29,8 +29,8 @@ struct BlockRows {
 
 // Where a step's rows lie, if not behind those of the step before.
 struct StepPlace {
-  const std::uint8_t* a;
-  std::ptrdiff_t second;  // bytes to the second tile of rows
+  const std::uint8_t* a = nullptr;
+  std::ptrdiff_t second = 0;  // bytes to the second tile of rows
 };
 inline constexpr int kMostPlaces = kMostGatheredDepth / kTileDepth;
 
@@ -89,11 +89,8 @@ class GatheredRows {
     }
     std::atomic_signal_fence(std::memory_order_seq_cst);  // tile loads are opaque to the compiler
     const std::ptrdiff_t second = rows > tile_rows ? tile_bytes : 0;
-    const int steps_of_tap = args.k / kTileDepth;
-    for (int step = 0; step < taps.count * steps_of_tap; ++step) {
-      const int tap = step / steps_of_tap;
-      const int pixel = tap / taps.kernel_width * width + tap % taps.kernel_width;
-      places[step] = {bytes_ + pixel * args.k + step % steps_of_tap * kTileDepth, second};
+    if (places[0].a != bytes_ || places[0].second != second) {
+      place_window(taps, args.k, width, second, places);
     }
     return {row, rows, bytes_, std::ptrdiff_t{args.k} * taps.stride, nullptr};
   }
@@ -109,7 +106,9 @@ class GatheredRows {
       const std::uint8_t* second_from[1];
       first.find(tap, from);
       second.find(tap, second_from);
-      places[tap] = {from[0], second_from[0] - from[0]};
+      const auto distance = reinterpret_cast<std::intptr_t>(second_from[0]) -
+                            reinterpret_cast<std::intptr_t>(from[0]);  // one may be the padding
+      places[tap] = {from[0], distance};
     }
     return {row, rows, nullptr, taps.row_step, nullptr};
   }
@@ -151,6 +150,17 @@ class GatheredRows {
           --left;
         }
         copy(pixel[within] == kPaddingTap ? taps.padding : image + pixel[within], args.k, out);
+      }
+    }
+  }
+
+  // The same for every block of as many tiles.
+  void place_window(const Taps& taps, int k, int width, std::ptrdiff_t second,
+                    StepPlace* places) const {
+    for (int tap = 0; tap < taps.count; tap += taps.kernel_width) {
+      const std::uint8_t* const row = bytes_ + std::ptrdiff_t{tap / taps.kernel_width} * width * k;
+      for (int at = 0; at < taps.kernel_width * k; at += kTileDepth) {
+        *places++ = {row + at, second};
       }
     }
   }

@@ -81,28 +81,33 @@ class Product {
   // and the rows of a block from the second-level cache once for a group.
   void run_in_place() {
     const int rounds = parts(args_.m, rows_per_block(args_));
-    const int group = panels_of_group();
+    const int panels = args_.last_panel - args_.first_panel;
+    const int groups = parts(panels, panels_of_group());
     for (int round = 0; round < rounds; ++round) {
       const int first = blocks_ * round / rounds;
       const int last = blocks_ * (round + 1) / rounds;
-      for (int panel = args_.first_panel; panel < args_.last_panel; panel += group) {
-        const int end = panel + group < args_.last_panel ? panel + group : args_.last_panel;
-        Prefetch prefetch = fetch(end, end - panel, last - first);
-        for (int block = first; block < last; ++block) {
-          const int row = first_row(block);
-          const BlockRows rows = gathered_.in_place(args_, row, rows_of(block));
-          for (int p = panel; p < end; ++p) {
-            run_block(rows, p, prefetch);
-          }
-        }
+      for (int group = 0; group < groups; ++group) {
+        run_group(first, last, args_.first_panel + panels * group / groups,
+                  args_.first_panel + panels * (group + 1) / groups);
       }
     }
   }
 
+  // One block of rows stays where it is.
   int panels_of_group() const {
     constexpr int kGroupBytes = 192 * 1024;  // beside the next group and the rows, in half a cache
-    const int panels = kGroupBytes / (kPanelWidth * depth_);
+    const int panels = blocks_ > 1 ? kGroupBytes / (kPanelWidth * depth_) : 1;
     return panels < 1 ? 1 : panels;
+  }
+
+  void run_group(int first_block, int last_block, int first_panel, int last_panel) {
+    Prefetch prefetch = fetch(last_panel, last_panel - first_panel, last_block - first_block);
+    for (int block = first_block; block < last_block; ++block) {
+      const BlockRows rows = gathered_.in_place(args_, first_row(block), rows_of(block));
+      for (int panel = first_panel; panel < last_panel; ++panel) {
+        run_block(rows, panel, prefetch);
+      }
+    }
   }
 
   // Rows outer: a block is gathered once for all the columns.
