@@ -264,8 +264,8 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
   const std::int32_t zero_point = input_zero_point(node, context);
   if (!step->pieces.plain) {
     step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);
-    const auto bytes =
-        static_cast<std::size_t>(round_up(step->pieces.bytes, 64) + 15 * step->row_step);
+    const auto bytes = static_cast<std::size_t>(round_up(step->pieces.bytes, 64)) +
+                       15 * static_cast<std::size_t>(step->row_step);
     auto* const padding = context.weights.allocate<std::uint8_t>(bytes);
     std::memset(padding, zero_point, bytes);
     step->padding = padding;
