@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/backends/cpu/split.h"
 #include "engine/runtime/thread_pool.h"
 #include "tests/engine/tiny_model.h"
 #include "tests/support/float_models.h"
@@ -78,6 +79,41 @@ TEST_CASE("every thread runs, and no thread passes a barrier early") {
       CHECK(failures == 0);
     }
   }
+}
+
+TEST_CASE("the weights of all threads' columns are the whole matrix, one behind the other") {
+  using qe::kernels::kPanelWidth;
+  for (int columns : {1, 16, 40, 64, 65, 128, 1000, 3072}) {
+    for (int k : {1, 4, 27, 768}) {
+      const std::vector<std::int8_t> packed(qe::kernels::packed_bytes(columns, k));
+      for (int threads : {1, 2, 3, 20}) {
+        CAPTURE(columns);
+        CAPTURE(k);
+        CAPTURE(threads);
+        std::size_t position = 0;
+        for (int t = 0; t < threads; ++t) {
+          const qe::Part part = qe::split(columns, threads, t, kPanelWidth);
+          const auto weights = qe::cpu::packed_columns(packed.data(), part, k);
+          CHECK(weights.empty() == (part.begin == part.end));
+          if (!weights.empty()) CHECK(weights.data() == packed.data() + position);
+          position += weights.size();
+        }
+        CHECK(position == packed.size());
+      }
+    }
+  }
+}
+
+TEST_CASE("products are shared by rows in whole units, or by columns") {
+  const auto by_rows = qe::cpu::split_product(3136, 64, 64, 2, 1, true, 14);
+  CHECK(by_rows.rows.begin == 1568);
+  CHECK(by_rows.rows.end == 3136);
+  CHECK(by_rows.columns.end == 64);
+  const auto by_columns = qe::cpu::split_product(128, 768, 64, 2, 1);
+  CHECK(by_columns.rows.begin == 0);
+  CHECK(by_columns.rows.end == 128);
+  CHECK(by_columns.columns.begin == 384);
+  CHECK(by_columns.columns.end == 768);
 }
 
 TEST_CASE("parts cover the whole in order, in whole units") {

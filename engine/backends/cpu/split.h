@@ -34,13 +34,14 @@ inline Tile split_product(int rows, int columns, int column_unit, int threads, i
   return {{0, rows}, split(columns, threads, thread, column_unit)};
 }
 
-// The packed weights of some columns of a product of depth k.
+// The packed weights of some columns, from a multiple of 64 on, of a product of depth k.
 inline std::span<const std::int8_t> packed_columns(const std::int8_t* packed, const Part& columns,
                                                    int k) {
+  if (columns.begin == columns.end) return {};
   const auto depth = static_cast<std::size_t>(kernels::round_up(k, kernels::kDepthGroup));
   const auto begin = static_cast<std::size_t>(columns.begin);
   const auto end = static_cast<std::size_t>(kernels::round_up(columns.end, kernels::kColumnGroup));
-  return {packed + begin * depth, end < begin ? 0 : (end - begin) * depth};
+  return {packed + begin * depth, (end - begin) * depth};
 }
 
 }  // namespace qe::cpu
