@@ -153,8 +153,8 @@ class Problem {
                                        pixel_bytes_)),
         packed_(random_buffer<std::int8_t>(
             packed_bytes(layer.columns, count_ * round_up(tap_bytes_, kDepthGroup)))),
-        padding_(random_buffer<std::uint8_t>(round_up(tap_bytes_, kDepthGroup) +
-                                             15 * layer.stride * pixel_bytes_)),
+        padding_(random_buffer<std::uint8_t>(
+            qe::kernels::padding_bytes(tap_bytes_, first_ ? layer.stride * pixel_bytes_ : 0))),
         table_(random_buffer<std::uint8_t>(256)),
         residual_(random_buffer<std::uint8_t>(static_cast<std::size_t>(rows_) * ld_out_)),
         out_(random_buffer<std::uint8_t>(static_cast<std::size_t>(rows_) * ld_out_)),

@@ -23,9 +23,7 @@ struct Taps {
   int pixels = 0;                        // rows of the product for each image
   int first_row = 0;
   std::ptrdiff_t image_stride = 0;
-  // round_up(k, 4) bytes: the zero point, as a rule. With row_step 15 * row_step bytes more, so
-  // that the padding of each of 16 neighbours is found row_step bytes behind the last one's.
-  const std::uint8_t* padding = nullptr;
+  const std::uint8_t* padding = nullptr;  // padding_bytes(): the zero point, as a rule
   int out_width = 0;
   // Set where taps are the pixels under an undilated kernel, row by row. Neighbours in a row of the
   // output then share pieces: piece j of pixel p + 1 is piece j + stride of p in the same kernel
@@ -37,11 +35,19 @@ struct Taps {
   int row_step = 0;
 };
 
-// Output pixels of a row that make equal tiles of 8 to 16; 0: the row does not divide so. Threads
-// that share rows of a convolution should share whole tiles.
+// Output pixels of a row that make equal tiles; 0: the row does not divide so. Threads that share
+// rows of a convolution should share whole tiles.
+inline constexpr int kMostTilePixels = 16;
 constexpr int tile_of_row(int out_width) {
-  const int tiles = (out_width + 15) / 16;
-  return out_width % tiles == 0 && out_width / tiles >= 8 ? out_width / tiles : 0;
+  constexpr int kFewest = 8;
+  const int tiles = (out_width + kMostTilePixels - 1) / kMostTilePixels;
+  return out_width % tiles == 0 && out_width / tiles >= kFewest ? out_width / tiles : 0;
+}
+
+// Bytes of a padding piece. With row_step that of each neighbour in a tile is found row_step bytes
+// behind the last one's.
+constexpr int padding_bytes(int k, int row_step) {
+  return (k + 3) / 4 * 4 + (kMostTilePixels - 1) * row_step;
 }
 
 // Depthwise convolution: channel c of an output pixel sees channel c of the pixels under the

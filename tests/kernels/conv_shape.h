@@ -24,6 +24,7 @@ struct ConvShape {
   int tap_bytes() const { return row_taps ? kernel_width * channels : channels; }
   int tap_depth() const { return kernels::round_up(tap_bytes(), kernels::kDepthGroup); }
   int depth() const { return taps() * tap_depth(); }
+  int row_step() const { return row_taps ? stride * pixel_stride : 0; }
   int image_stride() const { return height * width * pixel_stride; }
 };
 

@@ -53,9 +53,10 @@ class Problem {
     const int last = s.row_taps ? s.channels + kDepthGroup : round_up(s.channels, kDepthGroup);
     x_ = x_arena_.place<std::uint8_t>((pixels - 1) * s.pixel_stride + last, random.side());
     random.fill(x_);
-    // Neighbours of a row may take it at their own distance.
-    const int row_step = s.row_taps ? s.stride * s.pixel_stride : 0;
-    padding_ = padding_arena_.place<std::uint8_t>(s.tap_depth() + 15 * row_step, random.side());
+    // The same for all neighbours of a row.
+    const int row_step = s.row_step();
+    padding_ =
+        padding_arena_.place<std::uint8_t>(padding_bytes(s.tap_bytes(), row_step), random.side());
     random.fill(padding_);
     for (std::size_t i = row_step; row_step > 0 && i < padding_.size(); ++i) {
       padding_[i] = padding_[i - row_step];
@@ -78,9 +79,8 @@ class Problem {
              .image_stride = s.image_stride(),
              .padding = padding_.data()};
     taps_.out_width = s.out_width;
-    if (s.row_taps) {
-      taps_.row_step = s.stride * s.pixel_stride;
-    } else if (s.dilation == 1) {
+    taps_.row_step = s.row_step();
+    if (!s.row_taps && s.dilation == 1) {
       taps_.kernel_width = s.kernel_width;
       taps_.stride = s.stride;
     }

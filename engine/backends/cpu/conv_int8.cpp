@@ -66,15 +66,13 @@ class ConvInt8Step : public Step {
   const std::int8_t* packed = nullptr;
   std::size_t packed_stride = 0;  // bytes of a group's weights
   int column_stride = 0;          // per-channel arrays of a group
-  const std::int32_t* tap_offset = nullptr;
-  const std::uint8_t* padding = nullptr;
+  kernels::Taps taps;             // but for the image and the thread's first row
   const std::int32_t* column_offset = nullptr;
   ByteEpilogue epilogue;
   BufferRef x, residual, y;
   bool out_bytes = true;
   bool keep_rows = false;
   int row_unit = kRowUnit;
-  int out_width = 0, kernel_width = 0, stride = 0, row_step = 0;  // as struct Taps has them
   Activation activation = Activation::kNone;
 
   Tile tile_of(const StepContext& context) const noexcept {
@@ -96,22 +94,15 @@ class ConvInt8Step : public Step {
  private:
   void run_group(const StepContext& context, const Tile& tile, int group) const noexcept {
     kernels::GemmArgs args{};
-    const kernels::Taps taps{.count = pieces.count,
-                             .offset = tap_offset,
-                             .pixels = pixels,
-                             .first_row = tile.rows.begin,
-                             .image_stride = x.row_bytes,
-                             .padding = padding,
-                             .out_width = out_width,
-                             .kernel_width = kernel_width,
-                             .stride = stride,
-                             .row_step = row_step};
+    kernels::Taps own_taps = taps;
+    own_taps.first_row = tile.rows.begin;
+    own_taps.image_stride = x.row_bytes;
     args.a = x.at<std::uint8_t>(context, 0) + group * group_bytes;
     if (pieces.plain) {
       args.a += tile.rows.begin * x.pixel_bytes;
       args.lda = x.pixel_bytes;
     } else {
-      args.taps = &taps;
+      args.taps = &own_taps;
     }
     args.b = packed + static_cast<std::size_t>(group) * packed_stride;
     args.next_b = context.next_weights.data();
@@ -215,13 +206,13 @@ void pack_groups(ConvInt8Step& step, const Geometry& g, const Value& weight,
 // What the pieces of neighbouring pixels of the output have in common.
 void set_neighbours(ConvInt8Step& step, const Geometry& g) {
   if (step.pieces.plain || g.op.dilation != 1) return;
-  step.out_width = g.out.width;
+  step.taps.out_width = g.out.width;
   step.row_unit = std::max(kernels::tile_of_row(g.out.width), kRowUnit);
   if (step.pieces.count == g.kernel_height * g.kernel_width) {
-    step.kernel_width = g.kernel_width;
-    step.stride = g.op.stride;
+    step.taps.kernel_width = g.kernel_width;
+    step.taps.stride = g.op.stride;
   } else {
-    step.row_step = g.op.stride * static_cast<int>(step.x.pixel_bytes);
+    step.taps.row_step = g.op.stride * static_cast<int>(step.x.pixel_bytes);
   }
 }
 
@@ -263,12 +254,14 @@ LoweredStep lower_conv_int8(const Node& node, LoweringContext& context) {
       shares_gathering || element_count(weight.shape) < std::int64_t{g.in.pixels()} * g.in.channels;
   const std::int32_t zero_point = input_zero_point(node, context);
   if (!step->pieces.plain) {
-    step->tap_offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);
-    const auto bytes = static_cast<std::size_t>(round_up(step->pieces.bytes, 64)) +
-                       15 * static_cast<std::size_t>(step->row_step);
+    step->taps.count = step->pieces.count;
+    step->taps.pixels = step->pixels;
+    step->taps.offset = tap_offsets(g, step->pieces, step->x.pixel_bytes, context);
+    const auto bytes =
+        static_cast<std::size_t>(kernels::padding_bytes(step->pieces.bytes, step->taps.row_step));
     auto* const padding = context.weights.allocate<std::uint8_t>(bytes);
     std::memset(padding, zero_point, bytes);
-    step->padding = padding;
+    step->taps.padding = padding;
   }
   auto* const offset = context.weights.allocate<std::int32_t>(column_sum.size());
   for (std::size_t i = 0; i < column_sum.size(); ++i) offset[i] = -zero_point * column_sum[i];

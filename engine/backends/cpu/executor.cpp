@@ -83,16 +83,16 @@ void CpuExecutor::observe(std::size_t step, const StepContext& context,
 // group its rows are guessed: only speed depends on them.
 std::span<const std::int8_t> CpuExecutor::next_weights(const StepGroup& group, int step, bool again,
                                                        const StepContext& context) const {
-  const int end = again ? group.last + 1 : static_cast<int>(program_.steps.size());
-  for (int i = step + 1; i < end; ++i) {
-    const auto weights = program_.steps[static_cast<std::size_t>(i)]->weights(context);
-    if (!weights.empty()) return weights;
-  }
-  for (int i = group.first; again && i < step; ++i) {
-    const auto weights = program_.steps[static_cast<std::size_t>(i)]->weights(context);
-    if (!weights.empty()) return weights;
-  }
-  return {};
+  const auto first_of = [&](int begin, int end) -> std::span<const std::int8_t> {
+    for (int i = begin; i < end; ++i) {
+      const auto weights = program_.steps[static_cast<std::size_t>(i)]->weights(context);
+      if (!weights.empty()) return weights;
+    }
+    return {};
+  };
+  if (!again) return first_of(step + 1, static_cast<int>(program_.steps.size()));
+  const auto later = first_of(step + 1, group.last + 1);
+  return later.empty() ? first_of(group.first, step) : later;
 }
 
 // `again`: another block of the group follows.

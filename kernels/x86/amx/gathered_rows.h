@@ -34,6 +34,7 @@ struct StepPlace {
 };
 inline constexpr int kMostPlaces = kMostGatheredDepth / kTileDepth;
 
+static_assert(kMostTilePixels <= kTileRows);
 inline bool divides_into_tiles(const GemmArgs& args) {
   const int tile = args.taps && args.taps->out_width > 0 ? tile_of_row(args.taps->out_width) : 0;
   return tile > 0 && args.taps->first_row % tile == 0 && args.m % tile == 0;

@@ -116,7 +116,8 @@ class PendingRows {
   static constexpr int kUnit = kInlined ? 2 : kCalledRows;
 
   [[gnu::always_inline]] void finish_inlined() {
-    __m512 y[kUnit][2];
+    const OutputTile tile{args_, row_, pass_.column};
+    FloatBlock<kUnit, 2> y;
 #pragma GCC unroll 2
     for (int r = 0; r < kUnit; ++r) {
 #pragma GCC unroll 2
@@ -127,15 +128,16 @@ class PendingRows {
     }
     if constexpr (kEnding.epilogue == Epilogue::kAny) {
       activate_rows(y);
-      args_.out_f32 ? store_floats(y) : store_bytes(y);
-    } else if constexpr (kEnding.epilogue == Epilogue::kFloats) {
-      store_floats(y);
+    }
+    if (kEnding.epilogue == Epilogue::kFloats ||
+        (kEnding.epilogue == Epilogue::kAny && args_.out_f32)) {
+      store_f32<kUnit, 2>(tile, y, kEnding.has_residual, kColumnGroup);
     } else {
-      store_bytes(y);
+      store_bytes(tile, y);
     }
   }
 
-  [[gnu::always_inline]] void activate_rows(__m512 (&y)[kUnit][2]) {
+  [[gnu::always_inline]] void activate_rows(FloatBlock<kUnit, 2>& y) {
     const __m512 inv_scale = _mm512_set1_ps(args_.out_inv_scale);
     const __m512 zero_point = _mm512_set1_ps(args_.out_zero_point);
 #pragma GCC unroll 4
@@ -149,35 +151,13 @@ class PendingRows {
     }
   }
 
-  [[gnu::always_inline]] void store_floats(const __m512 (&y)[kUnit][2]) {
-    float* out = args_.out_f32 + row_ * args_.ld_out_f32 + pass_.column;
-    const float* residual =
-        kEnding.has_residual ? args_.residual + row_ * args_.ld_residual + pass_.column : nullptr;
-#pragma GCC unroll 2
-    for (int r = 0; r < kUnit; ++r) {
-      store_f32(out, residual, y[r][0], kColumnGroup);
-      store_f32(out + kColumnGroup, kEnding.has_residual ? residual + kColumnGroup : nullptr,
-                y[r][1], kColumnGroup);
-      out += args_.ld_out_f32;
-      residual += kEnding.has_residual ? args_.ld_residual : 0;
-    }
-  }
-
-  [[gnu::always_inline]] void store_bytes(__m512 (&y)[kUnit][2]) {
+  [[gnu::always_inline]] void store_bytes(const OutputTile& tile, FloatBlock<kUnit, 2>& y) {
+    static_assert(!kInlined || kUnit == 2, "four vectors are packed at once");
     if constexpr (kEnding.has_residual) {
-      const std::uint8_t* residual = args_.residual_u8 + row_ * args_.ld_residual_u8 + pass_.column;
-#pragma GCC unroll 2
-      for (int r = 0; r < kUnit; ++r) {
-        y[r][0] = add_bytes(y[r][0], residual, residual_scale_);
-        y[r][1] = add_bytes(y[r][1], residual + kColumnGroup, residual_scale_);
-        residual += args_.ld_residual_u8;
-      }
+      add_residual<kUnit, 2>(tile, residual_scale_, y);
     }
     const __m512i bytes = to_bytes({y[0][0], y[0][1], y[1][0], y[1][1]});
-    std::uint8_t* out = args_.out_u8 + row_ * args_.ld_out_u8 + pass_.column;
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + args_.ld_out_u8),
-                        _mm512_extracti64x4_epi64(bytes, 1));
+    store_u8<kUnit, 2>(tile, &bytes, kColumnGroup);
   }
 
   const GemmArgs& args_;

@@ -91,20 +91,21 @@ inline void store_f32(float* out, const float* residual, __m512 y, int columns) 
                         residual ? _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, residual)) : y);
 }
 
+// `last`: columns of the last vector of a row.
 template <int kRows, int kWidth>
 [[gnu::always_inline]] inline void store_f32(const OutputTile& tile,
-                                             const FloatBlock<kRows, kWidth>& y) {
+                                             const FloatBlock<kRows, kWidth>& y, bool has_residual,
+                                             int last) {
   const GemmArgs& args = tile.args;
-  const int last = columns_of(tile, kWidth - 1);
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     float* out = args.out_f32 + (tile.row + r) * args.ld_out_f32 + tile.column;
     const float* residual =
-        args.residual ? args.residual + (tile.row + r) * args.ld_residual + tile.column : nullptr;
+        has_residual ? args.residual + (tile.row + r) * args.ld_residual + tile.column : nullptr;
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) {
       const int at = v * kColumnGroup;
-      store_f32(out + at, residual ? residual + at : nullptr, y[r][v],
+      store_f32(out + at, has_residual ? residual + at : nullptr, y[r][v],
                 v + 1 < kWidth ? kColumnGroup : last);
     }
   }
@@ -197,19 +198,25 @@ template <int kRows, int kWidth>
 }
 
 template <int kRows, int kWidth>
+[[gnu::always_inline]] inline void add_residual(const OutputTile& tile, __m512 scale,
+                                                FloatBlock<kRows, kWidth>& y) {
+  const GemmArgs& args = tile.args;
+#pragma GCC unroll 24
+  for (int i = 0; i < kRows * kWidth; ++i) {
+    const int r = i / kWidth;
+    const int v = i % kWidth;
+    const std::uint8_t* residual =
+        args.residual_u8 + (tile.row + r) * args.ld_residual_u8 + tile.column;
+    y[r][v] = add_bytes(y[r][v], residual + v * kColumnGroup, scale);
+  }
+}
+
+template <int kRows, int kWidth>
 [[gnu::always_inline]] inline void finish_bytes(const OutputTile& tile,
                                                 FloatBlock<kRows, kWidth>& y) {
   const GemmArgs& args = tile.args;
   if (args.residual_u8) {
-    const __m512 residual_scale = _mm512_set1_ps(args.residual_scale);
-#pragma GCC unroll 24
-    for (int i = 0; i < kRows * kWidth; ++i) {
-      const int r = i / kWidth;
-      const int v = i % kWidth;
-      const std::uint8_t* residual =
-          args.residual_u8 + (tile.row + r) * args.ld_residual_u8 + tile.column;
-      y[r][v] = add_bytes(y[r][v], residual + v * kColumnGroup, residual_scale);
-    }
+    add_residual<kRows, kWidth>(tile, _mm512_set1_ps(args.residual_scale), y);
   }
   constexpr int kCount = (kRows * kWidth + 3) / 4;
   __m512i bytes[kCount];
@@ -352,7 +359,7 @@ template <Epilogue kEpilogue, int kRows, int kWidth>
     } else {
       scale<RowTerms::kScale, kRows, kWidth>(tile, acc, y);
     }
-    store_f32<kRows, kWidth>(tile, y);
+    store_f32<kRows, kWidth>(tile, y, tile.args.residual != nullptr, columns_of(tile, kWidth - 1));
   } else {
     FloatBlock<kRows, kWidth> y;
     scale<RowTerms::kNone, kRows, kWidth>(tile, acc, y);
