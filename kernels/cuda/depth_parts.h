@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/tile_maps.h"
 
 namespace qe::kernels::cuda {
@@ -19,15 +20,16 @@ __device__ __forceinline__ bool add_parts(const Product& p, int (&acc)[kSlabs][k
   }
   constexpr int kQuads = kSlabs * kRegisters / 4;
   const auto place = [&](int which) {
-    return reinterpret_cast<int4*>(p.partials) +
-           (static_cast<std::ptrdiff_t>(tile * p.splits + which) * warps + warp) * kQuads *
-               kWarpLanes +
-           lane;
+    return whole_pointer(reinterpret_cast<int4*>(p.partials) +
+                         (static_cast<std::ptrdiff_t>(tile * p.splits + which) * warps + warp) *
+                             kQuads * kWarpLanes +
+                         lane);
   };
+  int4* const own = place(part);
 #pragma unroll
   for (int quad = 0; quad < kQuads; ++quad) {
     const int* v = &acc[quad * 4 / kRegisters][quad * 4 % kRegisters];
-    __stcg(place(part) + quad * kWarpLanes, make_int4(v[0], v[1], v[2], v[3]));
+    __stcg(own + quad * kWarpLanes, make_int4(v[0], v[1], v[2], v[3]));
   }
   __threadfence();
   __syncwarp();
@@ -44,9 +46,10 @@ __device__ __forceinline__ bool add_parts(const Product& p, int (&acc)[kSlabs][k
     if (other == part) {
       continue;
     }
+    const int4* const theirs = place(other);
 #pragma unroll
     for (int quad = 0; quad < kQuads; ++quad) {
-      const int4 v = __ldcg(place(other) + quad * kWarpLanes);
+      const int4 v = __ldcg(theirs + quad * kWarpLanes);
       int* sum = &acc[quad * 4 / kRegisters][quad * 4 % kRegisters];
       sum[0] += v.x;
       sum[1] += v.y;

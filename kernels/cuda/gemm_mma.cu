@@ -29,9 +29,12 @@ struct MmaTile {
   static constexpr int kFragments = kWarpMinor / 8;
   static constexpr int kRegisters = kFragments * 4;
   static constexpr int kStageBytes = kShape.stage_bytes();
-  static constexpr int kSharedBytes = kStages * kStageBytes;
+  static constexpr int kColumns = kSwapped ? kMajor : kMinor;
+  static constexpr int kColumnsAt = kStages * kStageBytes;
+  static constexpr int kSharedBytes = kColumnsAt + kColumns * kColumnBytes;
   // The staging areas of the epilogue take the place of the operands.
-  static_assert(kWarps * kStagingBytes <= kSharedBytes);
+  static_assert(kWarps * kStagingBytes <= kColumnsAt);
+  using Part = WarpPart<kSwapped, 16, kSlabs, kRegisters>;
   static_assert(kMajor * kChunksPerRow % kThreads == 0 && kMinor * kChunksPerRow % kThreads == 0);
 };
 
@@ -144,6 +147,12 @@ __global__ void __launch_bounds__(MmaTile<kKernel>::kThreads, 1)
   for (int i = 0; i < Tile::kStages - 1; ++i) {
     load_stage(range.begin + i);
   }
+  // Of this block's columns and this warp's rows, to be there when the sums are.
+  ColumnShare<Tile::kColumns, Tile::kThreads> columns;
+  columns.load(p, Tile::kSwapped ? major : minor, thread);
+  const int row = Tile::kSwapped ? minor + warp_minor : major + warp_major;
+  typename Tile::Part::Rows rows;
+  load_row_values<typename Tile::Part>(p, m, row, lane, rows);
   for (int step = range.begin; step < range.end; ++step) {
     wait_copies<Tile::kStages - 2>();
     __syncthreads();  // the stage is there for all, and the one before it is read by all
@@ -152,11 +161,14 @@ __global__ void __launch_bounds__(MmaTile<kKernel>::kThreads, 1)
     multiply_stage<Tile, kSigns>(acc, at + warp_major * kDepthBytes,
                                  at + (Tile::kMajor + warp_minor) * kDepthBytes, lane);
   }
+  auto* const values = reinterpret_cast<ColumnValues*>(shared + Tile::kColumnsAt);
+  columns.store(values, thread);
   wait_copies<0>();
   __syncthreads();
   if (add_parts(p, acc, tile, part, warp, Tile::kWarps, lane)) {
-    store_tile<Tile::kSwapped, 16>(p, m, acc, major + warp_major, minor + warp_minor,
-                                   shared + warp * kStagingBytes, lane);
+    const int first = Tile::kSwapped ? warp_major : warp_minor;  // of the block's columns
+    store_part<typename Tile::Part>(p, m, acc, rows, row, (Tile::kSwapped ? major : minor) + first,
+                                    values + first, shared + warp * kStagingBytes, lane);
   }
 }
 

@@ -67,6 +67,8 @@ struct ResultChunk {
   static constexpr int kRows = kSwapped ? kFragments * 8 : 16;
   static constexpr int kColumns = kSwapped ? 16 : kFragments * 8;
   static constexpr int kElements = kFragments * 4;  // of a lane
+  // Whether elements i and i + 1 of a lane, i even, are neighbours in a row.
+  static constexpr bool kPairs = !kSwapped;
 
   static constexpr int row(int lane, int i) {
     return kSwapped ? accumulator_column(lane, i) : accumulator_row(lane, i);
@@ -92,11 +94,12 @@ struct ResultChunk {
   }
 };
 
-// Bytes of staging a warp needs for chunks of up to four fragments of any type.
+// Bytes of staging a warp needs for chunks of up to four fragments of elements of at most two
+// bytes; longer ones do not pass through it.
 inline constexpr int kChunkFragments = 4;
-inline constexpr int kStagingBytes = 2560;
-static_assert(ResultChunk<false, kChunkFragments>::staging_stride(4) * 16 <= kStagingBytes);
-static_assert(ResultChunk<true, kChunkFragments>::staging_stride(4) * 32 <= kStagingBytes);
+inline constexpr int kStagingBytes = 1536;
+static_assert(ResultChunk<false, kChunkFragments>::staging_stride(2) * 16 <= kStagingBytes);
+static_assert(ResultChunk<true, kChunkFragments>::staging_stride(2) * 32 <= kStagingBytes);
 
 // Tiles are handed out in groups of kGroupTiles tiles along the rows of the result, all columns of
 // a group before the next group: what runs at the same time reads few different operand tiles.

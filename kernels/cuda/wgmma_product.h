@@ -38,6 +38,7 @@ struct WgmmaTile {
   static constexpr int kThreads = (1 + kGroups) * kGroupThreads;
   static constexpr int kSlabs = kPingPong ? kMajor / kGroupRows : 1;  // instructions of a group
   static constexpr int kRegisters = kMinor / 2;
+  using Part = WarpPart<kSwapped, kGroupRows, kSlabs, kRegisters>;
   static constexpr int kBlocksPerMultiprocessor = kGroups == 1 ? 2 : 1;
   static_assert(kPingPong ? kGroups == 2 : kMajor == kGroups * kGroupRows);
 
@@ -46,8 +47,11 @@ struct WgmmaTile {
   static constexpr int kMajorBytes = kMajor * kDepthBytes;
   static constexpr int kStageBytes = kShape.stage_bytes();
   static constexpr int kStagingAt = kStages * kStageBytes;
-  static constexpr int kBarriersAt = kStagingAt + kGroups * kGroupWarps * kStagingBytes;
-  static constexpr int kBarriers = 2 * kStages + 2;
+  // Two sets of columns for each warp group: one is read while the next is written.
+  static constexpr int kColumns = kSwapped ? kMajor : kMinor;
+  static constexpr int kColumnsAt = kStagingAt + kGroups * kGroupWarps * kStagingBytes;
+  static constexpr int kBarriersAt = kColumnsAt + kGroups * 2 * kColumns * kColumnBytes;
+  static constexpr int kBarriers = 2 * kStages + 4;
   // The tiles begin at a multiple of their swizzle pattern.
   static constexpr int kSharedBytes = kBarriersAt + kBarriers * 8 + kSwizzleAtomBytes;
   static_assert(kStageBytes % kSwizzleAtomBytes == 0 && kMajorBytes % kSwizzleAtomBytes == 0);
@@ -84,6 +88,7 @@ struct Shared {
   __device__ std::uint32_t full(int stage) const { return barrier(stage); }
   __device__ std::uint32_t empty(int stage) const { return barrier(Tile::kStages + stage); }
   __device__ std::uint32_t turn(int group) const { return barrier(2 * Tile::kStages + group); }
+  __device__ std::uint32_t columns(int group) const { return turn(2 + group); }
 };
 
 // What a block does, one after the other: item i of the grid's order is part i % splits of tile
@@ -191,6 +196,40 @@ __device__ __forceinline__ void multiply_item(int (&acc)[Tile::kSlabs][Tile::kRe
   release(shared, before, lane);
 }
 
+// A warp group's columns of one item, the `number`-th that it has: loaded at once, in shared memory
+// for all its warps once they have published. Who waits for a set knows that all have read the one
+// before, whose place the next one takes.
+template <class Tile>
+class GroupColumns {
+ public:
+  __device__ __forceinline__ GroupColumns(const Product& p, int column, const Shared<Tile>& shared,
+                                          std::byte* memory, int group, int number)
+      : place_(reinterpret_cast<ColumnValues*>(memory + Tile::kColumnsAt) +
+               (group * 2 + number % 2) * Tile::kColumns),
+        barrier_(shared.columns(group)),
+        parity_(static_cast<std::uint32_t>(number) & 1U),
+        thread_(static_cast<int>(threadIdx.x) % kGroupThreads) {
+    share_.load(p, column, thread_);
+  }
+  __device__ __forceinline__ void publish(int lane) const {
+    share_.store(place_, thread_);
+    __syncwarp();
+    if (lane == 0) {
+      arrive(barrier_);
+    }
+  }
+  __device__ __forceinline__ const ColumnValues* wait() const {
+    wait_barrier(barrier_, parity_);
+    return place_;
+  }
+
+ private:
+  ColumnShare<Tile::kColumns, kGroupThreads> share_;
+  ColumnValues* place_;
+  std::uint32_t barrier_, parity_;
+  int thread_;
+};
+
 template <class Tile, Signs kSigns>
 __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Tile>& shared,
                                                std::byte* memory, int group, int warp, int lane) {
@@ -201,15 +240,23 @@ __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Ti
   const int tile_warp = Tile::kPingPong ? warp : group * kGroupWarps + warp;
   int acc[Tile::kSlabs][Tile::kRegisters] = {};
   int round = 0;
+  int own = 0;  // items of this group
   for (int i = static_cast<int>(blockIdx.x); i < work.items;
        i += static_cast<int>(gridDim.x), ++round) {
     const Item item = item_at<Tile>(p, work, i);
     const int steps = item.range.end - item.range.begin;
+    if (Tile::kPingPong && round % 2 != group) {
+      at.advance(steps);  // the other group's
+      continue;
+    }
+    const int major = item.index.major * Tile::kMajor;
+    const int minor = item.index.minor * Tile::kMinor;
+    GroupColumns<Tile> columns(p, Tile::kSwapped ? major : minor, shared, memory, group, own++);
+    typename Tile::Part::Rows rows;
+    const int warp_major = major + first_row + warp * 16;
+    const int row = Tile::kSwapped ? minor : warp_major;
+    load_row_values<typename Tile::Part>(p, work.m, row, lane, rows);
     if constexpr (Tile::kPingPong) {
-      if (round % 2 != group) {
-        at.advance(steps);  // the other group's
-        continue;
-      }
       // Not before the other group has waited for all stages of the item before: nobody may be
       // more than one phase behind a barrier.
       const int turn = group == 0 ? round / 2 - 1 : round / 2;
@@ -221,11 +268,14 @@ __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Ti
       if (Tile::kPingPong && lane == 0) {
         arrive(shared.turn(1 - group));
       }
+      columns.publish(lane);
     });
+    const ColumnValues* values = columns.wait();
     if (add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
-      store_tile<Tile::kSwapped, kGroupRows>(
-          p, work.m, acc, item.index.major * Tile::kMajor + first_row + warp * 16,
-          item.index.minor * Tile::kMinor, staging, lane);
+      const int first = Tile::kSwapped ? first_row + warp * 16 : 0;  // of the tile's columns
+      store_part<typename Tile::Part>(p, work.m, acc, rows, row,
+                                      Tile::kSwapped ? warp_major : minor, values + first, staging,
+                                      lane);
     }
   }
 }
@@ -252,8 +302,10 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
       init_barrier(shared.full(stage), 1);
       init_barrier(shared.empty(stage), Tile::kShape.tile_warps() * Tile::kCluster);
     }
-    init_barrier(shared.turn(0), kGroupWarps);
-    init_barrier(shared.turn(1), kGroupWarps);
+    for (int each = 0; each < 2; ++each) {
+      init_barrier(shared.turn(each), kGroupWarps);
+      init_barrier(shared.columns(each), kGroupWarps);
+    }
     publish_barriers();
   }
   if constexpr (Tile::kCluster == 1) {

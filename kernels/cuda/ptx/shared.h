@@ -1,4 +1,4 @@
-// The shared memory of a block, whose size the launch gives. Device code.
+// The shared memory of a block, whose size the launch gives, and hints. Device code.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,17 @@ __device__ __forceinline__ std::byte* dynamic_shared() {
 // As the instructions of this folder name it.
 __device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+// What stands behind a condition stays behind a jump: the compiler may not compute both sides and
+// choose.
+__device__ __forceinline__ void keep_branch() { asm volatile(""); }
+// The pointer itself: constants added to it stay constants of the accesses, where the compiler
+// would rather keep a register for each of many sums with a part of it.
+template <class T>
+__device__ __forceinline__ T* whole_pointer(T* pointer) {
+  asm volatile("" : "+l"(pointer));
+  return pointer;
 }
 
 }  // namespace qe::kernels::cuda

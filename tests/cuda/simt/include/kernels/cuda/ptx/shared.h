@@ -13,4 +13,10 @@ inline std::uint32_t shared_address(const void* pointer) {
   return simt::shared_address_of(pointer);
 }
 
+inline void keep_branch() {}
+template <class T>
+T* whole_pointer(T* pointer) {
+  return pointer;
+}
+
 }  // namespace qe::kernels::cuda
