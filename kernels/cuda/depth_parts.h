@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/ptx/fence.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/tile_maps.h"
 
@@ -31,17 +32,19 @@ __device__ __forceinline__ bool add_parts(const Product& p, int (&acc)[kSlabs][k
     const int* v = &acc[quad * 4 / kRegisters][quad * 4 % kRegisters];
     __stcg(own + quad * kWarpLanes, make_int4(v[0], v[1], v[2], v[3]));
   }
-  __threadfence();
   __syncwarp();
   unsigned int arrived = 0;
   const auto last = static_cast<unsigned int>(p.splits - 1);
   if (lane == 0) {
+    // What the warp wrote before the count, and what other warps wrote after it.
+    fence_device();
     arrived = atomicInc(p.arrivals + tile * warps + warp, last);  // back to zero after the last
+    fence_device();
   }
   if (__shfl_sync(0xFFFFFFFFU, arrived, 0) != last) {
     return false;
   }
-  __threadfence();
+  __syncwarp();
   for (int other = 0; other < p.splits; ++other) {
     if (other == part) {
       continue;

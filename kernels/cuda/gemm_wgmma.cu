@@ -40,9 +40,36 @@ bool encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k,
                   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
+cudaLaunchAttribute cluster_attribute(const KernelShape& shape) {
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster());
+  cluster.val.clusterDim.y = 1;
+  cluster.val.clusterDim.z = 1;
+  return cluster;
+}
+
 }  // namespace
 
 int prepare_wgmma() noexcept { return prepare(wgmma_entries()); }
+
+int resident_wgmma(int kernel, int multiprocessors, int& blocks) noexcept {
+  const KernelShape& shape = kKernels[kernel];
+  const auto entry = wgmma_entries()[static_cast<std::size_t>(kernel - first_of(Family::kWgmma))];
+  blocks = multiprocessors * entry.blocks_per_multiprocessor;
+  if (shape.cluster() == 1) {
+    return cudaSuccess;
+  }
+  cudaLaunchAttribute cluster = cluster_attribute(shape);
+  cudaLaunchConfig_t config =
+      launch_config(shape.cluster(), entry.threads, entry.shared_bytes, nullptr);
+  config.attrs = &cluster;
+  config.numAttrs = 1;
+  int clusters = 0;
+  const cudaError_t error = cudaOccupancyMaxActiveClusters(&clusters, entry.functions[0], &config);
+  blocks = clusters * shape.cluster();
+  return error;
+}
 
 int launch_wgmma(const Launch& launch) noexcept {
   const KernelShape& shape = kKernels[launch.kernel];
@@ -53,23 +80,16 @@ int launch_wgmma(const Launch& launch) noexcept {
   const GemmWeights& w = product.w;
   CUtensorMap rows;
   CUtensorMap weights;
-  const int minor_rows = shape.minor / shape.cluster;
   if (!encode(launch.encode_tensor_map, rows, x.a, x.m, w.k, x.lda,
-              shape.swapped ? minor_rows : shape.major) ||
+              shape.swapped ? shape.minor_share() : shape.major_share()) ||
       !encode(launch.encode_tensor_map, weights, w.w, w.n, w.k, w.ld,
-              shape.swapped ? shape.major : minor_rows)) {
+              shape.swapped ? shape.major_share() : shape.minor_share())) {
     return cudaErrorInvalidValue;
   }
   const int items = tile_grid(shape, x.m, w.n).count() * product.splits;
-  const int most =
-      launch.multiprocessors / shape.cluster * shape.cluster * entry.blocks_per_multiprocessor;
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster);
-  cluster.val.clusterDim.y = 1;
-  cluster.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config =
-      launch_config(items < most ? items : most, entry.threads, entry.shared_bytes, launch.stream);
+  cudaLaunchAttribute cluster = cluster_attribute(shape);
+  cudaLaunchConfig_t config = launch_config(items < launch.resident ? items : launch.resident,
+                                            entry.threads, entry.shared_bytes, launch.stream);
   config.attrs = &cluster;
   config.numAttrs = 1;
   return cudaLaunchKernelEx(&config, entry.function(product), product,

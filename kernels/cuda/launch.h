@@ -11,8 +11,8 @@ namespace qe::kernels::cuda {
 
 struct Launch {
   Product product;
-  int kernel;  // of kKernels
-  int multiprocessors;
+  int kernel;    // of kKernels
+  int resident;  // blocks of it that the GPU holds at once
   CUstream_st* stream;
   void* encode_tensor_map;  // the driver's cuTensorMapEncodeTiled, for Family::kWgmma
 };
@@ -21,6 +21,11 @@ struct Launch {
 // finds out whether it can run them. Once a device, before the first launch.
 int prepare_mma() noexcept;
 int prepare_wgmma() noexcept;
+
+// How many blocks of a kernel of Family::kWgmma the current device, which has so many
+// multiprocessors, holds at once: those of a cluster lie in one part of the GPU, so some of it may
+// stay empty.
+int resident_wgmma(int kernel, int multiprocessors, int& blocks) noexcept;
 
 int launch_mma(const Launch& launch) noexcept;
 int launch_wgmma(const Launch& launch) noexcept;

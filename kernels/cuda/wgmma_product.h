@@ -22,8 +22,8 @@ constexpr int kGroupThreads = kGroupWarps * kWarpLanes;
 constexpr int kGroupRows = 64;  // of one instruction
 
 // Registers of a thread: what two warp groups that multiply and one that copies share out.
-constexpr int kCopyRegisters = 24;
-constexpr int kMultiplyRegisters = 240;
+constexpr int kCopyRegisters = 40;
+constexpr int kMultiplyRegisters = 232;
 
 template <int kKernel>
 struct WgmmaTile {
@@ -33,7 +33,9 @@ struct WgmmaTile {
   static constexpr int kStages = kShape.stages;
   static constexpr bool kSwapped = kShape.swapped;
   static constexpr bool kPingPong = kShape.ping_pong;
-  static constexpr int kCluster = kShape.cluster;
+  static constexpr int kCluster = kShape.cluster();
+  // Blocks of the cluster, this one among them, that bring something for a block.
+  static constexpr int kPartners = kShape.cluster_major + kShape.cluster_minor - 1;
   static constexpr int kGroups = kShape.groups;
   static constexpr int kThreads = (1 + kGroups) * kGroupThreads;
   static constexpr int kSlabs = kPingPong ? kMajor / kGroupRows : 1;  // instructions of a group
@@ -41,8 +43,6 @@ struct WgmmaTile {
   using Part = WarpPart<kSwapped, kGroupRows, kSlabs, kRegisters>;
   static constexpr int kBlocksPerMultiprocessor = kGroups == 1 ? 2 : 1;
   static_assert(kPingPong ? kGroups == 2 : kMajor == kGroups * kGroupRows);
-
-  static_assert(kCluster == 1 || (!kPingPong && !may_split(kShape)));
 
   static constexpr int kMajorBytes = kMajor * kDepthBytes;
   static constexpr int kStageBytes = kShape.stage_bytes();
@@ -120,10 +120,26 @@ __device__ __forceinline__ Item item_at(const Product& p, const Work& work, int 
   return {tile, part, tile_of(kShape, tile, work.grid), depth_part(work.steps, part, p.splits)};
 }
 
+// One operand's tile: this block's share of its rows, to all blocks of the cluster that multiply
+// them. Each bit of `blocks` is one; `part` is which share this block's is.
+template <class Tile, int kRows>
+__device__ __forceinline__ void copy_share(const CUtensorMap& map, std::uint32_t to, int depth,
+                                           int row, int part, unsigned blocks, std::uint32_t full) {
+  if constexpr (kRows == 0) {
+    copy_tile(to, map, depth, row, full);
+  } else {
+    copy_tile_to(static_cast<std::uint16_t>(blocks), to + part * kRows * kDepthBytes, map, depth,
+                 row + part * kRows, full);
+  }
+}
+
 template <class Tile>
 __device__ __forceinline__ void copy_tiles(const Product& p, const Shared<Tile>& shared,
                                            const CUtensorMap& major, const CUtensorMap& minor) {
+  constexpr KernelShape kShape = Tile::kShape;
   const Work work = all_work<Tile>(p);
+  const TileIndex place =
+      place_in_cluster(kShape, Tile::kCluster > 1 ? static_cast<int>(block_in_cluster()) : 0);
   RingPosition<Tile::kStages> at;
   for (int i = static_cast<int>(blockIdx.x); i < work.items; i += static_cast<int>(gridDim.x)) {
     const Item item = item_at<Tile>(p, work, i);
@@ -131,30 +147,41 @@ __device__ __forceinline__ void copy_tiles(const Product& p, const Shared<Tile>&
       wait_barrier(shared.empty(at.stage), at.parity ^ 1U);
       const std::uint32_t full = shared.full(at.stage);
       arrive_expecting(full, Tile::kStageBytes);
-      copy_tile(shared.major(at.stage), major, step * kDepthBytes, item.index.major * Tile::kMajor,
-                full);
-      if constexpr (Tile::kCluster == 1) {
-        copy_tile(shared.minor(at.stage), minor, step * kDepthBytes,
-                  item.index.minor * Tile::kMinor, full);
-      } else {
-        // This block's share of the minor operand's rows goes to all of its cluster.
-        const int first = static_cast<int>(block_in_cluster()) * (Tile::kMinor / Tile::kCluster);
-        copy_tile_to((1U << Tile::kCluster) - 1U, shared.minor(at.stage) + first * kDepthBytes,
-                     minor, step * kDepthBytes, item.index.minor * Tile::kMinor + first, full);
-      }
+      const int depth = step * kDepthBytes;
+      copy_share<Tile, kShape.cluster_minor == 1 ? 0 : kShape.major_share()>(
+          major, shared.major(at.stage), depth, item.index.major * Tile::kMajor, place.minor,
+          row_mates(kShape, place), full);
+      copy_share<Tile, kShape.cluster_major == 1 ? 0 : kShape.minor_share()>(
+          minor, shared.minor(at.stage), depth, item.index.minor * Tile::kMinor, place.major,
+          column_mates(kShape, place), full);
       at.advance();
     }
   }
 }
 
-// This warp has read the stage. All blocks that write into it have to know.
+// Whether this lane tells a block, this one or that of its number in the cluster, what its warp has
+// read: all blocks that write into this one's stages have to know.
 template <class Tile>
-__device__ __forceinline__ void release(const Shared<Tile>& shared, int stage, int lane) {
+__device__ __forceinline__ bool tells_a_block(int lane) {
   if constexpr (Tile::kCluster == 1) {
-    if (lane == 0) {
-      arrive(shared.empty(stage));
-    }
-  } else if (lane < Tile::kCluster) {
+    return lane == 0;
+  } else {
+    constexpr KernelShape kShape = Tile::kShape;
+    const TileIndex place = place_in_cluster(kShape, static_cast<int>(block_in_cluster()));
+    return ((row_mates(kShape, place) | column_mates(kShape, place)) >> lane & 1U) != 0;
+  }
+}
+
+// This warp has read the stage.
+template <class Tile>
+__device__ __forceinline__ void release(const Shared<Tile>& shared, int stage, int lane,
+                                        bool tells) {
+  if (!tells) {
+    return;
+  }
+  if constexpr (Tile::kCluster == 1) {
+    arrive(shared.empty(stage));
+  } else {
     arrive_at(static_cast<std::uint32_t>(lane), shared.empty(stage));
   }
 }
@@ -166,6 +193,7 @@ __device__ __forceinline__ void multiply_item(int (&acc)[Tile::kSlabs][Tile::kRe
                                               const Shared<Tile>& shared, int first_row,
                                               RingPosition<Tile::kStages>& at, int lane,
                                               Issued issued) {
+  const bool tells = tells_a_block<Tile>(lane);
   int before = -1;  // the stage that the batch before reads
   for (int step = 0; step < steps; ++step) {
     wait_barrier(shared.full(at.stage), at.parity);
@@ -185,7 +213,7 @@ __device__ __forceinline__ void multiply_item(int (&acc)[Tile::kSlabs][Tile::kRe
     wgmma_commit();
     wgmma_wait<1>();
     if (before >= 0) {
-      release(shared, before, lane);
+      release(shared, before, lane, tells);
     }
     before = at.stage;
     at.advance();
@@ -193,7 +221,7 @@ __device__ __forceinline__ void multiply_item(int (&acc)[Tile::kSlabs][Tile::kRe
   issued();
   wgmma_wait<0>();
   hold(acc);
-  release(shared, before, lane);
+  release(shared, before, lane, tells);
 }
 
 // A warp group's columns of one item, the `number`-th that it has: loaded at once, in shared memory
@@ -271,7 +299,8 @@ __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Ti
       columns.publish(lane);
     });
     const ColumnValues* values = columns.wait();
-    if (add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
+    if (!may_split(Tile::kShape) ||
+        add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
       const int first = Tile::kSwapped ? first_row + warp * 16 : 0;  // of the tile's columns
       store_part<typename Tile::Part>(p, work.m, acc, rows, row,
                                       Tile::kSwapped ? warp_major : minor, values + first, staging,
@@ -300,7 +329,7 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
     prefetch_tensor_map(minor);
     for (int stage = 0; stage < Tile::kStages; ++stage) {
       init_barrier(shared.full(stage), 1);
-      init_barrier(shared.empty(stage), Tile::kShape.tile_warps() * Tile::kCluster);
+      init_barrier(shared.empty(stage), Tile::kShape.tile_warps() * Tile::kPartners);
     }
     for (int each = 0; each < 2; ++each) {
       init_barrier(shared.turn(each), kGroupWarps);

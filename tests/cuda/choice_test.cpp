@@ -2,7 +2,10 @@
 // compute the product in the memory there is.
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <set>
+#include <utility>
 
 #include "kernels/cuda/kernel_list.h"
 #include "tests/kernels/kernel_test.h"
@@ -13,6 +16,19 @@ using namespace qe::kernels::cuda;
 
 constexpr int kShared80 = 99 * 1024;  // of a block, the least of all GPUs from 8.0 on
 constexpr int kShared90 = 227 * 1024;
+
+// Of a GPU whose parts hold whole clusters but for the last.
+ResidentBlocks resident_blocks(int multiprocessors, bool has_wgmma) {
+  ResidentBlocks resident{};
+  for (int kernel = 0; kernel < kKernelCount; ++kernel) {
+    const KernelShape& shape = kKernels[kernel];
+    if (shape.family == Family::kMma || has_wgmma) {
+      resident[static_cast<std::size_t>(kernel)] =
+          multiprocessors / shape.cluster() * shape.cluster();
+    }
+  }
+  return resident;
+}
 
 }  // namespace
 
@@ -40,10 +56,12 @@ TEST_CASE("a kernel is chosen for every shape, and its parts fit") {
     const int k = random.integer(1, 9000);
     const int multiprocessors = random.integer(1, 200);
     for (const bool has_wgmma : {false, true}) {
-      const Choice choice = choose_kernel(m, n, k, multiprocessors, has_wgmma);
+      const ResidentBlocks resident = resident_blocks(multiprocessors, has_wgmma);
+      const Choice choice = choose_kernel(m, n, k, multiprocessors, resident);
       REQUIRE((choice.kernel >= 0 && choice.kernel < kKernelCount));
       const KernelShape& shape = kKernels[choice.kernel];
       CHECK((shape.family == Family::kWgmma) == has_wgmma);
+      CHECK(resident[static_cast<std::size_t>(choice.kernel)] > 0);
       CHECK(valid_splits(shape, m, n, k, choice.splits, multiprocessors));
       if (choice.splits > 1) {
         const std::int64_t parts =
@@ -57,11 +75,41 @@ TEST_CASE("a kernel is chosen for every shape, and its parts fit") {
   }
 }
 
-TEST_CASE("few rows take swapped kernels, many rows large tiles") {
-  CHECK(kKernels[choose_kernel(1, 3072, 768, 132, true).kernel].swapped);
-  CHECK(kKernels[choose_kernel(16, 4096, 1024, 132, true).kernel].swapped);
-  const KernelShape& large = kKernels[choose_kernel(8192, 8192, 8192, 132, true).kernel];
-  CHECK(large.major * large.minor >= 128 * 128);
+TEST_CASE("few rows take swapped kernels, many rows large tiles or shared operands") {
+  const ResidentBlocks resident = resident_blocks(132, true);
+  const auto chosen = [&](int m, int n, int k) -> const KernelShape& {
+    return kKernels[choose_kernel(m, n, k, 132, resident).kernel];
+  };
+  CHECK(chosen(1, 3072, 768).swapped);
+  CHECK(chosen(16, 4096, 1024).swapped);
+  const KernelShape& large = chosen(8192, 8192, 8192);
+  CHECK(large.major * large.cluster_major >= 256);
+  CHECK(large.minor * large.cluster_minor >= 256);
+  CHECK(chosen(4096, 3072, 768).ping_pong);  // finishing weighs as much as multiplying
   CHECK_FALSE(valid_splits(kKernels[0], 128, 128, 100, 2, 132));  // one step of depth
   CHECK_FALSE(valid_splits(kKernels[0], 128, 128, 4096, kMostSplits + 1, 132));
+}
+
+TEST_CASE("tiles of a cluster lie together, and each share of an operand is brought once") {
+  for (const KernelShape& shape : kKernels) {
+    CAPTURE(shape.name);
+    const TileGrid grid = tile_grid(shape, 1000, 900);
+    CHECK(grid.majors % shape.cluster_major == 0);
+    CHECK(grid.minors % shape.cluster_minor == 0);
+    CHECK(shape.major_share() * shape.cluster_minor == shape.major);
+    CHECK(shape.minor_share() * shape.cluster_major == shape.minor);
+    std::set<std::pair<int, int>> seen;
+    for (int tile = 0; tile < grid.count(); ++tile) {
+      const TileIndex index = tile_of(shape, tile, grid);
+      seen.insert({index.major, index.minor});
+      const int first = tile / shape.cluster() * shape.cluster();
+      for (int rank = 0; rank < shape.cluster(); ++rank) {
+        const TileIndex other = tile_of(shape, first + rank, grid);
+        const TileIndex place = place_in_cluster(shape, tile - first);
+        CHECK((row_mates(shape, place) >> rank & 1U) == (other.major == index.major ? 1U : 0U));
+        CHECK((column_mates(shape, place) >> rank & 1U) == (other.minor == index.minor ? 1U : 0U));
+      }
+    }
+    CHECK(seen.size() == static_cast<std::size_t>(grid.count()));
+  }
 }

@@ -11,7 +11,6 @@ namespace {
 
 using kernels::cuda::Choice;
 using kernels::cuda::Family;
-using kernels::cuda::KernelShape;
 using kernels::cuda::kKernelCount;
 using kernels::cuda::kKernels;
 
@@ -32,25 +31,33 @@ void* tensor_map_encoder() {
 }  // namespace
 
 // Instructions and copies of exactly this compute capability.
-ProductKernels::ProductKernels(const Device& device)
-    : has_wgmma_(device.major == 9 && device.minor == 0), multiprocessors_(device.multiprocessors) {
+ProductKernels::ProductKernels(const Device& device) : multiprocessors_(device.multiprocessors) {
   const DeviceScope scope(device.index);
   check(static_cast<cudaError_t>(kernels::cuda::prepare_mma()), "loading kernels");
-  if (!has_wgmma_) return;
-  check(static_cast<cudaError_t>(kernels::cuda::prepare_wgmma()), "loading kernels");
-  encoder_ = tensor_map_encoder();
-}
-
-bool ProductKernels::runs(const KernelShape& shape) const {
-  return shape.family == Family::kMma || has_wgmma_;
+  const bool has_wgmma = device.major == 9 && device.minor == 0;
+  if (has_wgmma) {
+    check(static_cast<cudaError_t>(kernels::cuda::prepare_wgmma()), "loading kernels");
+    encoder_ = tensor_map_encoder();
+  }
+  for (int kernel = 0; kernel < kKernelCount; ++kernel) {
+    int& blocks = resident_[static_cast<std::size_t>(kernel)];
+    if (kKernels[kernel].family == Family::kMma) {
+      blocks = multiprocessors_;
+    } else if (has_wgmma) {
+      check(
+          static_cast<cudaError_t>(kernels::cuda::resident_wgmma(kernel, multiprocessors_, blocks)),
+          "asking how many blocks a device holds");
+    }
+  }
 }
 
 Choice ProductKernels::choose(int m, int n, int k) const {
-  return kernels::cuda::choose_kernel(m, n, k, multiprocessors_, has_wgmma_);
+  return kernels::cuda::choose_kernel(m, n, k, multiprocessors_, resident_);
 }
 
 bool ProductKernels::valid(Choice choice, int m, int n, int k) const {
-  return choice.kernel >= 0 && choice.kernel < kKernelCount && runs(kKernels[choice.kernel]) &&
+  return choice.kernel >= 0 && choice.kernel < kKernelCount &&
+         resident_[static_cast<std::size_t>(choice.kernel)] > 0 &&
          kernels::cuda::valid_splits(kKernels[choice.kernel], m, n, k, choice.splits,
                                      multiprocessors_);
 }
@@ -72,7 +79,7 @@ int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weig
                   .partials = reinterpret_cast<int*>(scratch),
                   .arrivals = reinterpret_cast<unsigned int*>(arrivals)},
       .kernel = choice.kernel,
-      .multiprocessors = multiprocessors_,
+      .resident = resident_[static_cast<std::size_t>(choice.kernel)],
       .stream = stream,
       .encode_tensor_map = encoder_};
   return kKernels[choice.kernel].family == Family::kWgmma ? kernels::cuda::launch_wgmma(launch)

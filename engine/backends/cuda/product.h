@@ -16,7 +16,6 @@ class ProductKernels {
   // Loads them. Throws DeviceError.
   explicit ProductKernels(const Device& device);
 
-  bool runs(const kernels::cuda::KernelShape& shape) const;
   kernels::cuda::Choice choose(int m, int n, int k) const;
   bool valid(kernels::cuda::Choice choice, int m, int n, int k) const;
 
@@ -30,8 +29,8 @@ class ProductKernels {
              kernels::cuda::Choice choice, std::byte* scratch, Stream stream) const noexcept;
 
  private:
-  bool has_wgmma_;
   int multiprocessors_;
+  kernels::cuda::ResidentBlocks resident_{};
   void* encoder_ = nullptr;
 };
 

@@ -67,11 +67,12 @@ __device__ __forceinline__ std::uint32_t block_in_cluster() {
   asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
-// Arrives at the barrier that block `rank` of the cluster has at this place.
+// Arrives at the barrier that block `rank` of the cluster has at this place. It tells of reads that
+// are done: no release of writes to the whole cluster, whose fences would cost each arrival.
 __device__ __forceinline__ void arrive_at(std::uint32_t rank, std::uint32_t barrier) {
   asm volatile(
       "{.reg .b32 remote; mapa.shared::cluster.u32 remote, %0, %1; "
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];}" ::"r"(barrier),
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];}" ::"r"(barrier),
       "r"(rank)
       : "memory");
 }

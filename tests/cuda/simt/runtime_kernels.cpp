@@ -7,6 +7,17 @@
 #include "tests/cuda/simt/runtime_state.h"
 
 namespace qe::simt {
+namespace {
+
+int cluster_size(const cudaLaunchConfig_t& config) {
+  int size = 1;
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    size = static_cast<int>(config.attrs[i].val.clusterDim.x);
+  }
+  return size;
+}
+
+}  // namespace
 
 cudaError_t set_shared_limit(const void* kernel, int bytes) {
   const Lock lock;
@@ -14,6 +25,13 @@ cudaError_t set_shared_limit(const void* kernel, int bytes) {
   constexpr int kMost = 227 * 1024;
   if (bytes < 0 || bytes > kMost) return report(cudaErrorInvalidValue);
   state().shared_limits[kernel] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t count_clusters(const cudaLaunchConfig_t& config, int& count) {
+  const Lock lock;
+  if (usable() != cudaSuccess) return state().lost;
+  count = state().machine.multiprocessors / cluster_size(config);
   return cudaSuccess;
 }
 
@@ -36,13 +54,10 @@ cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                      config.blockDim.x > 0 && config.blockDim.x <= 1024 &&
                      config.dynamicSmemBytes <= static_cast<std::size_t>(most);
   if (!right) return report(cudaErrorInvalidValue);
-  GridShape shape{{grid.x, grid.y, grid.z},
-                  {config.blockDim.x, config.blockDim.y, config.blockDim.z},
-                  1,
-                  config.dynamicSmemBytes};
-  for (unsigned i = 0; i < config.numAttrs; ++i) {
-    shape.cluster = static_cast<int>(config.attrs[i].val.clusterDim.x);
-  }
+  const GridShape shape{{grid.x, grid.y, grid.z},
+                        {config.blockDim.x, config.blockDim.y, config.blockDim.z},
+                        cluster_size(config),
+                        config.dynamicSmemBytes};
   return enqueue(config.stream, [shape, body = std::move(body)] {
     if (std::exchange(state().machine.lose_next_kernel, false)) {
       state().lost_because = "lost by request";

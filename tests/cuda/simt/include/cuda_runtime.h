@@ -68,7 +68,6 @@ inline void __syncthreads() { qe::simt::meet_block(); }
 inline void __syncwarp(unsigned = 0xFFFFFFFFU) {
   qe::simt::meet_warp("__syncwarp", nullptr, [](auto) {});
 }
-inline void __threadfence() {}
 
 template <class T>
 T __ldg(const T* from) {
@@ -141,4 +140,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 template <class... Expected>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Expected...), cudaFuncAttribute, int value) {
   return qe::simt::set_shared_limit(reinterpret_cast<const void*>(kernel), value);
+}
+template <class... Expected>
+cudaError_t cudaOccupancyMaxActiveClusters(int* count, void (*)(Expected...),
+                                           const cudaLaunchConfig_t* config) {
+  return qe::simt::count_clusters(*config, *count);
 }

@@ -146,7 +146,7 @@ struct Machine {
   int driver_version = 13000;  // 0: no driver
   int devices = 1;
   int major = 9, minor = 0;
-  int multiprocessors = 3;  // few, so that blocks walk many tiles
+  int multiprocessors = 5;  // few, so that blocks walk many tiles; not all fit clusters of four
   std::size_t memory_bytes = std::size_t{1} << 30;
   // The n-th allocation (of memory, pinned memory, a stream, a graph or an event) from now on
   // fails; 0: none.
@@ -164,6 +164,7 @@ int allocated_objects();
 cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work);
 
 cudaError_t set_shared_limit(const void* kernel, int bytes);
+cudaError_t count_clusters(const cudaLaunchConfig_t& config, int& count);
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                            std::function<void()> body);
 
