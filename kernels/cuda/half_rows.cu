@@ -44,16 +44,15 @@ __global__ void __launch_bounds__(kCopyThreads)
   }
 }
 
-template <int kHeld>
+template <bool kVector>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_half(const __grid_constant__ HalfNormArgs args, const std::int32_t* count) {
-  const NormPlace place = norm_place(row_count(args.rows, count));
-  if (!place.block_inside) {
-    return;
-  }
-  NormalizedRow<kHeld, Half> normalized(args, place.row, place.inside, place.lane);
-  Half* y_row = args.y + place.row * args.ldy + place.lane;
-  normalized.visit([&](int i, float y) { y_row[i] = to_half(y); });
+  normalize_warp_rows<kVector>(args, row_count(args.rows, count), [&](const WarpRows& rows) {
+    visit_normalized<kVector>(args, rows, [&](int i, int at, const float(&y)[4]) {
+      store_four<kVector>(args.y + (rows.first + i) * args.ldy, at,
+                          piece_end<kVector>(at, args.cols), y);
+    });
+  });
 }
 
 template <bool kVector>
@@ -93,10 +92,10 @@ int launch_embed(const HalfEmbedArgs& args, const std::int32_t* count,
 
 int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
                       CUstream_st* stream) noexcept {
-  const auto kernel = args.cols <= 48 * kRowLanes   ? &normalize_half<48>
-                      : args.cols <= 64 * kRowLanes ? &normalize_half<64>
-                                                    : &normalize_half<0>;
-  return launch_rows(kernel, args, count, norm_blocks(args.rows), kNormThreads, 0, stream);
+  const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
+                       aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
+                       aligned_fours(args.y, args.ldy);
+  return launch_norm(aligned ? &normalize_half<true> : &normalize_half<false>, args, count, stream);
 }
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,

@@ -1,107 +1,175 @@
-// Layer normalization of a row by half a warp: each lane has one of the sixteen partial sums of
-// docs/numerics.md. Device code.
+// Layer normalization of two rows by a warp. A row comes to shared memory in pieces of four; its
+// sums are those of docs/numerics.md, sixteen partial ones, so half a warp adds up each row; what
+// is made of the elements is done by the whole warp again, in pieces of four. Device code.
 #pragma once
 
 #include <cmath>
+#include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda/fold.h"
-#include "kernels/cuda/to_float.h"
+#include "kernels/cuda/fours.h"
+#include "kernels/cuda/ptx/mma.h"
+#include "kernels/cuda/ptx/shared.h"
+#include "kernels/cuda/row_launch.h"
 #include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
 
 inline constexpr int kRowLanes = 16;
-inline constexpr int kNormThreads = 64;
-inline constexpr int kNormRows = kNormThreads / kRowLanes;  // of a block
+inline constexpr int kWarpRows = kWarpLanes / kRowLanes;
+inline constexpr int kNormWarps = 2;
+inline constexpr int kNormThreads = kNormWarps * kWarpLanes;
+inline constexpr int kNormRows = kNormWarps * kWarpRows;  // of a block
 constexpr int norm_blocks(int rows) { return (rows + kNormRows - 1) / kNormRows; }
 
-// The row and the lane of this thread. Threads without a row take part where others of their block
-// have one.
-struct NormPlace {
-  int row, lane;
-  bool inside, block_inside;
-};
-__device__ __forceinline__ NormPlace norm_place(int rows) {
-  const int first = static_cast<int>(blockIdx.x) * kNormRows;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int row = first + thread / kRowLanes;
-  return {
-      .row = row, .lane = thread % kRowLanes, .inside = row < rows, .block_inside = first < rows};
+// Floats from row to row in shared memory: the two halves of a warp read the same column of two
+// rows from different banks.
+constexpr int norm_stride(int cols) { return (cols + 31) / 32 * 32 + kRowLanes; }
+constexpr int norm_shared_bytes(int cols) {
+  return kNormRows * norm_stride(cols) * static_cast<int>(sizeof(float));
 }
 
-// The normalized elements lane, lane + 16, ... of one row: in registers, kHeld of them at most, or
-// (kHeld 0) computed again from memory at every visit. `inside` is false for a lane whose row does
-// not exist, and which takes part in the sums alone. X: float or Half.
-template <int kHeld, class X = float>
-class NormalizedRow {
- public:
-  template <class Args>
-  __device__ __forceinline__ NormalizedRow(const Args& args, int row, bool inside, int lane)
-      : x_(args.x + row * args.ldx + lane),
-        gamma_(args.gamma + lane),
-        beta_(args.beta + lane),
-        left_(inside ? args.cols - lane : 0) {
-    const float inv_cols = 1.0F / static_cast<float>(args.cols);
-    const auto add = [](float a, float b) { return a + b; };
-    float sum = 0.0F;
-    for_each([&](int i, float& held) {
-      if constexpr (kHeld > 0) {
-        held = to_float(x_[i]);
-      }
-      sum += held;
-    });
-    mean_ = fold_lanes<kRowLanes>(sum, add) * inv_cols;
-    float squares = 0.0F;
-    for_each([&](int /*i*/, float& held) {
-      const float deviation = held - mean_;
-      squares = std::fma(deviation, deviation, squares);
-    });
-    r_ = 1.0F / std::sqrt(std::fma(fold_lanes<kRowLanes>(squares, add), inv_cols, args.epsilon));
-    if constexpr (kHeld > 0) {
-      for_each([&](int i, float& held) { held = normalized(i, held); });
-    }
-  }
-
-  // visit(i, value) for the elements of this lane, i counted from the first of them.
-  template <class Visit>
-  __device__ __forceinline__ void visit(Visit visit) {
-    for_each([&](int i, float& held) {
-      if constexpr (kHeld > 0) {
-        visit(i, held);
-      } else {
-        visit(i, normalized(i, held));
-      }
-    });
-  }
-
- private:
-  __device__ __forceinline__ float normalized(int i, float x) const {
-    return std::fma((x - mean_) * r_, __ldg(gamma_ + i), __ldg(beta_ + i));
-  }
-
-  template <class Body>
-  __device__ __forceinline__ void for_each(Body body) {
-    if constexpr (kHeld > 0) {
-#pragma unroll
-      for (int k = 0; k < kHeld; ++k) {
-        if (k * kRowLanes < left_) {
-          body(k * kRowLanes, held_[k]);
-        }
-      }
-    } else {
-      for (int i = 0; i < left_; i += kRowLanes) {
-        float x = to_float(x_[i]);
-        body(i, x);
-      }
-    }
-  }
-
-  const X* x_;
-  const float* gamma_;
-  const float* beta_;
-  int left_;  // elements of the row from this lane's first on
-  float mean_, r_;
-  float held_[kHeld > 0 ? kHeld : 1];
+struct NormStatistics {
+  float mean;
+  float r;  // 1 / deviation
 };
+
+// Of the row in shared memory that this half of the warp has. `inside` is false for a half without
+// one, which takes part in the folds alone.
+__device__ __forceinline__ NormStatistics norm_statistics(const float* row, int cols, float epsilon,
+                                                          bool inside, int lane) {
+  const float inv_cols = 1.0F / static_cast<float>(cols);
+  const auto add = [](float a, float b) { return a + b; };
+  const int end = inside ? cols : 0;
+  float sum = 0.0F;
+#pragma unroll 8
+  for (int i = lane % kRowLanes; i < end; i += kRowLanes) {
+    sum += row[i];
+  }
+  const float mean = fold_lanes<kRowLanes>(sum, add) * inv_cols;
+  float squares = 0.0F;
+#pragma unroll 8
+  for (int i = lane % kRowLanes; i < end; i += kRowLanes) {
+    const float deviation = row[i] - mean;
+    squares = std::fma(deviation, deviation, squares);
+  }
+  return {mean, 1.0F / std::sqrt(std::fma(fold_lanes<kRowLanes>(squares, add), inv_cols, epsilon))};
+}
+
+// The rows of one warp: in shared memory, and what was found of them.
+struct WarpRows {
+  int first, count, lane;
+  float* shared;
+  int stride;
+  NormStatistics of[kWarpRows];
+
+  __device__ __forceinline__ float* place(int i) const { return shared + i * stride; }
+};
+
+// Where a piece of four ends for functions that look: aligned rows consist of whole pieces.
+template <bool kVector>
+__device__ __forceinline__ int piece_end(int at, int cols) {
+  return kVector ? at + 4 : cols;
+}
+
+// visit(at) for the pieces of a row that a lane of the whole warp has.
+template <bool kVector, class Visit>
+__device__ __forceinline__ void visit_fours(int cols, int lane, Visit visit) {
+#pragma unroll(kVector ? 4 : 1)
+  for (int at = lane * 4; at < cols; at += kWarpLanes * 4) {
+    visit(at);
+  }
+}
+
+// A row of floats or halves to shared memory. Aligned floats are copied asynchronously, all at
+// once.
+template <bool kVector, class X>
+__device__ __forceinline__ void stage_row(const X* x, int cols, float* shared, int lane) {
+  visit_fours<kVector>(cols, lane, [&](int at) {
+    if constexpr (kVector && std::is_same_v<X, float>) {
+      copy_async(shared_address(shared + at), x + at, 4 * static_cast<int>(sizeof(float)));
+    } else {
+      float four[4];
+      load_four<kVector>(x, at, piece_end<kVector>(at, cols), 0.0F, four);
+      store_four<true>(shared, at, at + 4, four);
+    }
+  });
+}
+
+// visit(i, at, y) with four normalized elements of row i of the warp's from column `at` on.
+template <bool kVector, class Args, class Visit>
+__device__ __forceinline__ void visit_normalized(const Args& args, const WarpRows& rows,
+                                                 Visit visit) {
+  visit_fours<kVector>(args.cols, rows.lane, [&](int at) {
+    float gamma[4];
+    float beta[4];
+    load_four<kVector>(args.gamma, at, piece_end<kVector>(at, args.cols), 0.0F, gamma);
+    load_four<kVector>(args.beta, at, piece_end<kVector>(at, args.cols), 0.0F, beta);
+#pragma unroll
+    for (int i = 0; i < kWarpRows; ++i) {
+      if (i < rows.count) {
+        float y[4];
+        load_four<true>(rows.place(i), at, at + 4, 0.0F, y);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          y[j] = std::fma((y[j] - rows.of[i].mean) * rows.of[i].r, gamma[j], beta[j]);
+        }
+        visit(i, at, y);
+      }
+    }
+  });
+}
+
+// finish(rows) for the rows of this warp, `count` of them in all blocks; all its lanes come.
+template <bool kVector, class Args, class Finish>
+__device__ __forceinline__ void normalize_warp_rows(const Args& args, int count, Finish finish) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int warp = thread / kWarpLanes;
+  WarpRows rows;
+  rows.lane = thread % kWarpLanes;
+  rows.first = (static_cast<int>(blockIdx.x) * kNormWarps + warp) * kWarpRows;
+  if (rows.first >= count) {
+    return;
+  }
+  rows.count = count - rows.first < kWarpRows ? count - rows.first : kWarpRows;
+  rows.stride = norm_stride(args.cols);
+  rows.shared = reinterpret_cast<float*>(dynamic_shared()) + warp * kWarpRows * rows.stride;
+#pragma unroll
+  for (int i = 0; i < kWarpRows; ++i) {
+    if (i < rows.count) {
+      stage_row<kVector>(args.x + (rows.first + i) * args.ldx, args.cols, rows.place(i), rows.lane);
+    }
+  }
+  commit_copies();
+  wait_copies<0>();
+  __syncwarp();
+  const int half = rows.lane / kRowLanes;
+  const NormStatistics own =
+      norm_statistics(rows.place(half), args.cols, args.epsilon, half < rows.count, rows.lane);
+#pragma unroll
+  for (int i = 0; i < kWarpRows; ++i) {
+    rows.of[i] = {__shfl_sync(0xFFFFFFFFU, own.mean, i * kRowLanes),
+                  __shfl_sync(0xFFFFFFFFU, own.r, i * kRowLanes)};
+  }
+  finish(rows);
+}
+
+// Host code: the launch of a kernel of norm_blocks(args.rows) blocks. The shared memory of the
+// widest rows is more than a block gets unasked.
+template <class Args>
+int launch_norm(void (*kernel)(Args, const std::int32_t*), const Args& args,
+                const std::int32_t* count, CUstream_st* stream) {
+  constexpr int kUnasked = 48 * 1024;
+  const int bytes = norm_shared_bytes(args.cols);
+  if (bytes > kUnasked) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    if (error != cudaSuccess) {
+      return error;
+    }
+  }
+  return launch_rows(kernel, args, count, norm_blocks(args.rows), kNormThreads, bytes, stream);
+}
 
 }  // namespace qe::kernels::cuda
