@@ -67,12 +67,6 @@ struct WarpRows {
   __device__ __forceinline__ float* place(int i) const { return shared + i * stride; }
 };
 
-// Where a piece of four ends for functions that look: aligned rows consist of whole pieces.
-template <bool kVector>
-__device__ __forceinline__ int piece_end(int at, int cols) {
-  return kVector ? at + 4 : cols;
-}
-
 // visit(at) for the pieces of a row that a lane of the whole warp has.
 template <bool kVector, class Visit>
 __device__ __forceinline__ void visit_fours(int cols, int lane, Visit visit) {

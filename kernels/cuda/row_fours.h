@@ -8,7 +8,8 @@
 namespace qe::kernels::cuda {
 
 // Pieces of four elements of one row, thread after thread: in registers, kHeld of them at most, or
-// (kHeld 0) read at every visit. What lies beyond the row is NaN, which extremes pass over.
+// (kHeld 0) read at every visit. What lies beyond the row is NaN, which extremes pass over; an
+// aligned row (kVector) consists of whole pieces.
 template <int kThreads, int kHeld, bool kVector>
 class RowFours {
  public:
@@ -45,7 +46,8 @@ class RowFours {
 
  private:
   __device__ __forceinline__ void load(int at, float (&four)[4]) const {
-    load_four<kVector>(x_, at, cols_, std::numeric_limits<float>::quiet_NaN(), four);
+    load_four<kVector>(x_, at, piece_end<kVector>(at, cols_),
+                       std::numeric_limits<float>::quiet_NaN(), four);
   }
 
   template <class Body>

@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes)
   const auto store = [&](auto byte) {
     std::uint8_t* q = args.q + row * args.ldq;
     x.visit([&](int at, const float(&four)[4]) {
-      store_four<kVector>(q, at, args.cols,
+      store_four<kVector>(q, at, piece_end<kVector>(at, args.cols),
                           pack_bytes(byte(four[0]), byte(four[1]), byte(four[2]), byte(four[3])));
     });
   };
@@ -157,7 +157,8 @@ int launch_embed(const EmbedArgs& args, const std::int32_t* count, CUstream_st* 
 
 int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count,
                          CUstream_st* stream) noexcept {
-  const bool aligned = aligned_fours(args.x, args.ldx) && aligned_fours(args.q, args.ldq);
+  const bool aligned =
+      args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) && aligned_fours(args.q, args.ldq);
   return aligned ? launch_quantize<true>(args, count, stream)
                  : launch_quantize<false>(args, count, stream);
 }
