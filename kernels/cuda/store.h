@@ -1,7 +1,7 @@
 // The way of finished values to memory: residual in, conversion to the type of the result, rows
-// out. Floats go from registers: four lanes have 32 bytes of a row, eight (kSwapped) as well.
-// Shorter types pass through a staging area of each warp in shared memory, so that memory sees
-// whole pieces of 16 bytes. Device code; every float operation is one of docs/numerics.md.
+// out. Bytes and halves pass through a staging area of each warp in shared memory, so that memory
+// sees whole pieces of 16 bytes; floats go as store_floats.h says. Device code; every float
+// operation is one of docs/numerics.md.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -11,88 +11,14 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/cuda/activate.h"
 #include "kernels/cuda/product.h"
+#include "kernels/cuda/store_floats.h"
 #include "kernels/cuda/tile_maps.h"
 #include "kernels/cuda/to_float.h"
 #include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
-
-// A chunk in the result, which has m rows.
-struct ChunkPlace {
-  int m, row, column, lane;
-};
-
-// ---- Floats ----
-
-// move(i, at, count) for this lane's elements i to i + count - 1, which lie together from `at` on
-// in rows `ld` elements apart; nothing outside the result.
-template <class Chunk, bool kWhole, class Move>
-__device__ __forceinline__ void visit_floats(const ChunkPlace& place, int n, std::ptrdiff_t ld,
-                                             Move move) {
-  constexpr int kStep = Chunk::kPairs ? 2 : 1;
-#pragma unroll
-  for (int i = 0; i < Chunk::kElements; i += kStep) {
-    const int row = place.row + Chunk::row(place.lane, i);
-    const int column = place.column + Chunk::column(place.lane, i);
-    const int left = kWhole ? kStep : n - column;
-    if (row < place.m && left > 0) {
-      move(i, row * ld + column, left < kStep ? left : kStep);
-    }
-  }
-}
-
-template <class Chunk, class Move>
-__device__ __forceinline__ void visit_floats(const ChunkPlace& place, int n, std::ptrdiff_t ld,
-                                             Move move) {
-  if (place.column + Chunk::kColumns <= n) {
-    visit_floats<Chunk, true>(place, n, ld, move);
-  } else {
-    visit_floats<Chunk, false>(place, n, ld, move);
-  }
-}
-
-// The residual of a result of floats, asked for before the chunk is computed: its way is long. It
-// may be the memory of the result, for a lane reads what it writes and nothing else.
-template <class Chunk>
-__device__ __forceinline__ void load_residual(const Product& p, const ChunkPlace& place,
-                                              float (&residual)[Chunk::kElements]) {
-  if (p.x.residual == nullptr || p.x.out_type != Element::kF32) {
-    return;
-  }
-  const auto* from = static_cast<const float*>(p.x.residual);
-  visit_floats<Chunk>(place, p.w.n, p.x.ld_residual, [&](int i, std::ptrdiff_t at, int count) {
-    if (count == 2) {
-      const float2 pair = *reinterpret_cast<const float2*>(from + at);
-      residual[i] = pair.x;
-      residual[i + 1] = pair.y;
-    } else {
-      residual[i] = from[at];
-    }
-  });
-}
-
-template <class Chunk>
-__device__ __forceinline__ void store_floats(const Product& p, const ChunkPlace& place,
-                                             float (&y)[Chunk::kElements],
-                                             const float (&residual)[Chunk::kElements]) {
-  if (p.x.residual != nullptr) {
-#pragma unroll
-    for (int i = 0; i < Chunk::kElements; ++i) {
-      y[i] += residual[i];
-    }
-  }
-  auto* to = static_cast<float*>(p.x.out);
-  visit_floats<Chunk>(place, p.w.n, p.x.ld_out, [&](int i, std::ptrdiff_t at, int count) {
-    if (count == 2) {
-      *reinterpret_cast<float2*>(to + at) = make_float2(y[i], y[i + 1]);
-    } else {
-      to[at] = y[i];
-    }
-  });
-}
-
-// ---- Bytes and halves ----
 
 // Between the rows of memory and the staging area of a chunk, 16 bytes at a time; at the right edge
 // of the matrix element by element.
@@ -123,82 +49,108 @@ __device__ __forceinline__ void move_chunk(const ChunkPlace& place, int n, std::
   }
 }
 
-template <Element kOut>
-struct Stored;
-template <>
-struct Stored<Element::kF16> {
-  using Type = __half;
-  using Bits = std::uint16_t;
-  using Pair = std::uint32_t;
-};
-template <>
-struct Stored<Element::kU8> {
-  using Type = std::uint8_t;
-  using Bits = std::uint8_t;
-  using Pair = std::uint16_t;
-};
-template <>
-struct Stored<Element::kS8> {
-  using Type = std::int8_t;
-  using Bits = std::uint8_t;
-  using Pair = std::uint16_t;
-};
-
-// The last step of one element.
-template <Element kOut>
-__device__ __forceinline__ auto converted(const Product& p, float y,
-                                          typename Stored<kOut>::Type residual) {
-  const GemmOperands& x = p.x;
-  if constexpr (kOut == Element::kF16) {
-    return __float2half_rn(x.residual != nullptr ? y + to_float(residual) : y);
-  } else {
-    float t = y;
-    if (x.activation != Activation::kNone) {
-      t = std::fma(y, x.out_inv_scale, x.out_zero_point);
-    } else if (x.residual != nullptr) {
-      t = std::fma(to_float(residual), x.residual_scale, y);
-    }
-    const std::uint8_t q = kOut == Element::kU8 ? scalar::round_to_u8(t) : scalar::round_to_s8(t);
-    return static_cast<typename Stored<kOut>::Type>(x.table != nullptr ? __ldg(x.table + q) : q);
-  }
-}
-
 // Neighbours in a row, moved as one Word.
 template <class T, int kCount>
 struct Neighbours {
   T values[kCount];
 };
 
-// This lane's elements, in their places of the staging area: the residual before, the result after.
-template <class Chunk, Element kOut>
-__device__ __forceinline__ void convert_staged(const Product& p, const float (&y)[Chunk::kElements],
-                                               std::byte* staging, int lane) {
-  using Type = typename Stored<kOut>::Type;
-  using Pair = typename Stored<kOut>::Pair;
-  constexpr int kStep = Chunk::kPairs ? 2 : 1;
-  using Word = std::conditional_t<Chunk::kPairs, Pair, typename Stored<kOut>::Bits>;
-  using Group = Neighbours<Type, kStep>;
-#pragma unroll
-  for (int i = 0; i < Chunk::kElements; i += kStep) {
-    auto* place = reinterpret_cast<Word*>(staging + Chunk::staging_offset(Chunk::row(lane, i),
-                                                                          Chunk::column(lane, i),
-                                                                          element_bytes(kOut)));
-    Group group{};
-    if (p.x.residual != nullptr) {
-      group = std::bit_cast<Group>(*place);
-    }
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) {
-      group.values[j] = converted<kOut>(p, y[i + j], group.values[j]);
-    }
-    *place = std::bit_cast<Word>(group);
+// Elements of the result, and as many neighbours as a lane has side by side.
+template <class T, int kStep>
+struct StoredAs {
+  using Type = T;
+  using Group = Neighbours<T, kStep>;
+  static constexpr int kBytes = kStep * static_cast<int>(sizeof(T));
+  using Word = std::conditional_t<kBytes == 4, std::uint32_t,
+                                  std::conditional_t<kBytes == 2, std::uint16_t, std::uint8_t>>;
+};
+template <Element kOut, int kStep>
+struct Stored;
+template <int kStep>
+struct Stored<Element::kF16, kStep> : StoredAs<__half, kStep> {
+  static __device__ __forceinline__ __half rounded(float y) { return __float2half_rn(y); }
+};
+template <int kStep>
+struct Stored<Element::kU8, kStep> : StoredAs<std::uint8_t, kStep> {
+  static __device__ __forceinline__ std::uint8_t rounded(float t) { return scalar::round_to_u8(t); }
+};
+template <int kStep>
+struct Stored<Element::kS8, kStep> : StoredAs<std::int8_t, kStep> {
+  static __device__ __forceinline__ std::int8_t rounded(float t) {
+    return static_cast<std::int8_t>(scalar::round_to_s8(t));
   }
+};
+
+// visit(i, place) for this lane's groups of neighbours: the first of their elements, and where they
+// are in the staging area.
+template <class Chunk, Element kOut, class Word, class Visit>
+__device__ __forceinline__ void visit_staged(std::byte* staging, int lane, Visit visit) {
+#pragma unroll
+  for (int i = 0; i < Chunk::kElements; i += Chunk::kStep) {
+    visit(i, *reinterpret_cast<Word*>(staging + Chunk::staging_offset(Chunk::row(lane, i),
+                                                                      Chunk::column(lane, i),
+                                                                      element_bytes(kOut))));
+  }
+}
+
+// What is rounded to an element of the result: all of a chunk at a time, because each condition is
+// one for all of them.
+template <class Chunk, Element kOut>
+__device__ __forceinline__ void before_rounding(const Product& p, float (&y)[Chunk::kElements],
+                                                std::byte* staging, int lane) {
+  using Types = Stored<kOut, Chunk::kStep>;
+  const GemmOperands& x = p.x;
+  constexpr bool kBytes = kOut != Element::kF16;
+  if (kBytes && x.activation != Activation::kNone) {
+    apply(y, [&](float v) { return std::fma(v, x.out_inv_scale, x.out_zero_point); });
+  } else if (x.residual != nullptr) {
+    visit_staged<Chunk, kOut, typename Types::Word>(
+        staging, lane, [&](int i, typename Types::Word& place) {
+          const auto group = std::bit_cast<typename Types::Group>(place);
+#pragma unroll
+          for (int j = 0; j < Chunk::kStep; ++j) {
+            const float residual = to_float(group.values[j]);
+            y[i + j] =
+                kBytes ? std::fma(residual, x.residual_scale, y[i + j]) : y[i + j] + residual;
+          }
+        });
+  }
+}
+
+// This lane's elements to their places in the staging area, which has the residual until then.
+template <class Chunk, Element kOut>
+__device__ __forceinline__ void round_to_staging(const Product& p, float (&y)[Chunk::kElements],
+                                                 std::byte* staging, int lane) {
+  using Types = Stored<kOut, Chunk::kStep>;
+  before_rounding<Chunk, kOut>(p, y, staging, lane);
+  typename Types::Type values[Chunk::kElements];
+#pragma unroll
+  for (int i = 0; i < Chunk::kElements; ++i) {
+    values[i] = Types::rounded(y[i]);
+  }
+  if constexpr (kOut != Element::kF16) {
+    if (p.x.table != nullptr) {
+#pragma unroll
+      for (auto& value : values) {
+        value =
+            static_cast<typename Types::Type>(__ldg(p.x.table + static_cast<std::uint8_t>(value)));
+      }
+    }
+  }
+  visit_staged<Chunk, kOut, typename Types::Word>(
+      staging, lane, [&](int i, typename Types::Word& place) {
+        typename Types::Group group;
+#pragma unroll
+        for (int j = 0; j < Chunk::kStep; ++j) {
+          group.values[j] = values[i + j];
+        }
+        place = std::bit_cast<typename Types::Word>(group);
+      });
 }
 
 template <class Chunk, Element kOut>
 __device__ __forceinline__ void store_staged(const Product& p, const ChunkPlace& place,
-                                             const float (&y)[Chunk::kElements],
-                                             std::byte* staging) {
+                                             float (&y)[Chunk::kElements], std::byte* staging) {
   constexpr int kBytes = element_bytes(kOut);
   if (p.x.residual != nullptr) {
     // Only ever read here; it may be the memory of the result itself.
@@ -206,7 +158,7 @@ __device__ __forceinline__ void store_staged(const Product& p, const ChunkPlace&
     move_chunk<Chunk, kBytes, false>(place, p.w.n, residual, p.x.ld_residual, staging);
     __syncwarp();
   }
-  convert_staged<Chunk, kOut>(p, y, staging, place.lane);
+  round_to_staging<Chunk, kOut>(p, y, staging, place.lane);
   __syncwarp();
   move_chunk<Chunk, kBytes, true>(place, p.w.n, static_cast<std::byte*>(p.x.out), p.x.ld_out,
                                   staging);

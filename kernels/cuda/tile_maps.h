@@ -67,8 +67,8 @@ struct ResultChunk {
   static constexpr int kRows = kSwapped ? kFragments * 8 : 16;
   static constexpr int kColumns = kSwapped ? 16 : kFragments * 8;
   static constexpr int kElements = kFragments * 4;  // of a lane
-  // Whether elements i and i + 1 of a lane, i even, are neighbours in a row.
-  static constexpr bool kPairs = !kSwapped;
+  // Elements of a lane that are neighbours in a row: i to i + kStep - 1, i a multiple of it.
+  static constexpr int kStep = kSwapped ? 1 : 2;
 
   static constexpr int row(int lane, int i) {
     return kSwapped ? accumulator_column(lane, i) : accumulator_row(lane, i);

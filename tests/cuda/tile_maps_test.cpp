@@ -86,7 +86,7 @@ void check_chunk() {
         CHECK((row >= 0 && row < Chunk::kRows && column >= 0 && column < Chunk::kColumns));
         const int offset = Chunk::staging_offset(row, column, bytes);
         CHECK(offset + bytes <= kStagingBytes);
-        if (Chunk::kPairs && i % 2 == 0) {
+        if (Chunk::kStep == 2 && i % 2 == 0) {
           CHECK(Chunk::row(lane, i + 1) == row);
           CHECK(Chunk::column(lane, i + 1) == column + 1);
           CHECK(offset % (2 * bytes) == 0);
