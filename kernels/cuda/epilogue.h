@@ -28,7 +28,7 @@ __device__ __forceinline__ void load_pair(const T* array, int at, int limit, T m
 
 // Rows of this run.
 __device__ __forceinline__ int row_count(const Product& p) {
-  const int rows = p.rows != nullptr ? __ldg(p.rows) : p.x.m;
+  const int rows = p.rows != nullptr ? *p.rows : p.x.m;
   return rows < p.x.m ? rows : p.x.m;
 }
 
@@ -62,8 +62,8 @@ __device__ __forceinline__ void column_pair(const Product& p, int column, Column
 __device__ __forceinline__ RowValues row_values(const Product& p, int m, int row) {
   const bool inside = row < m;
   // A missing scale is 1: the product with it changes nothing.
-  return {.scale = inside && p.x.row_scale != nullptr ? __ldg(p.x.row_scale + row) : 1.0F,
-          .floor = inside && p.x.row_floor != nullptr ? __ldg(p.x.row_floor + row) : 0.0F};
+  return {.scale = inside && p.x.row_scale != nullptr ? p.x.row_scale[row] : 1.0F,
+          .floor = inside && p.x.row_floor != nullptr ? p.x.row_floor[row] : 0.0F};
 }
 
 __device__ __forceinline__ float scaled_sum(const Product& p, int acc, const RowValues& row,

@@ -63,17 +63,11 @@ int launch_wgmma(const Launch& launch) noexcept {
   const int items = tile_grid(shape, x.m, w.n).count() * product.splits;
   const int most =
       launch.multiprocessors / shape.cluster * shape.cluster * entry.blocks_per_multiprocessor;
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster);
-  cluster.val.clusterDim.y = 1;
-  cluster.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config =
-      launch_config(items < most ? items : most, entry.threads, entry.shared_bytes, launch.stream);
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  return cudaLaunchKernelEx(&config, entry.function(product), product,
-                            shape.swapped ? weights : rows, shape.swapped ? rows : weights);
+  LaunchConfig config(items < most ? items : most, entry.threads, entry.shared_bytes,
+                      launch.stream);
+  config.set_cluster(shape.cluster);
+  return config.launch(entry.function(product), product, shape.swapped ? weights : rows,
+                       shape.swapped ? rows : weights);
 }
 
 }  // namespace qe::kernels::cuda

@@ -3,9 +3,8 @@
 #pragma once
 
 #include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/launch_stream.h"
 #include "kernels/cuda/product.h"
-
-struct CUstream_st;
 
 namespace qe::kernels::cuda {
 
@@ -13,7 +12,7 @@ struct Launch {
   Product product;
   int kernel;  // of kKernels
   int multiprocessors;
-  CUstream_st* stream;
+  LaunchStream stream;
   void* encode_tensor_map;  // the driver's cuTensorMapEncodeTiled, for Family::kWgmma
 };
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/cuda/fold.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/row_launch.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/scalar_quantize.h"
@@ -34,6 +35,8 @@ __device__ __forceinline__ FlooredRow floored_row(NormalizedRow<kHeld>& normaliz
 template <int kHeld>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_rows(const __grid_constant__ LayerNormArgs args, const std::int32_t* count) {
+  wait_for_launches_before();
+  allow_next_launch();
   const NormPlace place = norm_place(row_count(args.rows, count));
   if (!place.block_inside) {
     return;
@@ -67,7 +70,7 @@ __global__ void __launch_bounds__(kNormThreads)
 }  // namespace
 
 int launch_layer_norm(const LayerNormArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept {
+                      LaunchStream stream) noexcept {
   // Registers for the usual widths, 384, 768 and 1024.
   const auto kernel = args.cols <= 24 * kRowLanes   ? &normalize_rows<24>
                       : args.cols <= 48 * kRowLanes ? &normalize_rows<48>

@@ -18,10 +18,16 @@ cudaError_t set_shared_limit(const void* kernel, int bytes) {
 }
 
 cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work) {
-  return enqueue(stream, [work = std::move(work)] {
+  const auto all = [work = std::move(work)] {
     work();
     return cudaSuccess;
-  });
+  };
+  return enqueue(stream, Operation{.work = all, .grid = {}, .is_kernel = true});
+}
+
+int code_version() {
+  const Machine& machine = state().machine;
+  return std::min(machine.ptx_version, 10 * machine.major + machine.minor);
 }
 
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
@@ -41,22 +47,43 @@ cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                   1,
                   config.dynamicSmemBytes};
   for (unsigned i = 0; i < config.numAttrs; ++i) {
-    shape.cluster = static_cast<int>(config.attrs[i].val.clusterDim.x);
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id == cudaLaunchAttributeClusterDimension) {
+      shape.cluster = static_cast<int>(attribute.val.clusterDim.x);
+    } else {
+      shape.overlaps = attribute.val.programmaticStreamSerializationAllowed != 0;
+    }
   }
-  return enqueue(config.stream, [shape, body = std::move(body)] {
-    if (std::exchange(state().machine.lose_next_kernel, false)) {
-      state().lost_because = "lost by request";
-      return cudaErrorLaunchFailure;
+  // The code would not wait.
+  if (shape.overlaps && code_version() < 90) return report(cudaErrorNotSupported);
+  const auto launch = [shape, body = std::move(body)] {
+    return std::make_unique<Grid>(shape, state().machine.seed + 1000 * ++state().kernels, body);
+  };
+  return enqueue(
+      config.stream,
+      Operation{.work = {}, .grid = launch, .is_kernel = true, .overlaps = shape.overlaps});
+}
+
+cudaError_t InOrder::run(const Operation& operation, const Operation* next) {
+  if (!operation.grid) return operation.work();
+  if (std::exchange(state().machine.lose_next_kernel, false)) {
+    state().lost_because = "lost by request";
+    return cudaErrorLaunchFailure;
+  }
+  try {
+    const std::unique_ptr<Grid> grid = begun_ ? std::move(begun_) : operation.grid();
+    if (next != nullptr && next->overlaps) {
+      begun_ = next->grid();
+      begun_->begin();
+      ++state().begun_ahead;
     }
-    try {
-      run_grid(shape, state().machine.seed + 1000 * ++state().kernels, body);
-    } catch (const Failure& failure) {
-      state().lost_because = failure.what();
-      std::fprintf(stderr, "kernel failed: %s\n", failure.what());
-      return cudaErrorLaunchFailure;
-    }
-    return cudaSuccess;
-  });
+    grid->finish();
+  } catch (const Failure& failure) {
+    state().lost_because = failure.what();
+    std::fprintf(stderr, "kernel failed: %s\n", failure.what());
+    return cudaErrorLaunchFailure;
+  }
+  return cudaSuccess;
 }
 
 }  // namespace qe::simt
