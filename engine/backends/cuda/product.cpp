@@ -62,7 +62,7 @@ std::size_t ProductKernels::scratch_bytes() const {
 
 int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weights,
                            const std::int32_t* rows, Choice choice, std::byte* scratch,
-                           Stream stream) const noexcept {
+                           kernels::cuda::LaunchStream stream) const noexcept {
   std::byte* const arrivals = scratch + kernels::cuda::partial_bytes(multiprocessors_);
   const kernels::cuda::Launch launch{
       .product = {.x = operands,
