@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/attention_fill.h"
 #include "kernels/cuda/entry.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
 
@@ -173,7 +174,9 @@ __device__ __forceinline__ AttentionBlock block_of(const Attention& p, int steps
 template <bool kStatic, int kSteps>
 __global__ void __launch_bounds__(kAttentionThreads, kSteps <= 2 ? 4 : 3)
     attention(const __grid_constant__ Attention p) {
-  if (static_cast<int>(blockIdx.x) >= __ldg(p.x.work_count)) {
+  wait_for_launches_before();
+  allow_next_launch();
+  if (static_cast<int>(blockIdx.x) >= *p.x.work_count) {
     return;
   }
   const AttentionBlock block = block_of(p, kSteps);
@@ -247,13 +250,13 @@ int launch_attention(const AttentionLaunch& launch) noexcept {
   if (launch.work_capacity == 0) {
     return cudaSuccess;
   }
-  cudaLaunchConfig_t config = launch_config(
-      launch.work_capacity, kAttentionThreads,
-      static_cast<int>(attention_shared_bytes(launch.max_tokens, launch.head_dim)), launch.stream);
-  config.gridDim.y = static_cast<unsigned>(launch.heads);
+  LaunchConfig config(launch.work_capacity, kAttentionThreads,
+                      static_cast<int>(attention_shared_bytes(launch.max_tokens, launch.head_dim)),
+                      launch.stream);
+  config.set_grid_rows(launch.heads);
   const Kernel kernel = kernels()[launch.q_u8 != nullptr ? 1 : 0]
                                  [static_cast<std::size_t>(head_steps(launch.head_dim) - 1)];
-  return cudaLaunchKernelEx(&config, kernel, attention_of(launch));
+  return config.launch(kernel, attention_of(launch));
 }
 
 }  // namespace qe::kernels::cuda

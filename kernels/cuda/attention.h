@@ -9,8 +9,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/attention_maps.h"
-
-struct CUstream_st;
+#include "kernels/cuda/launch_stream.h"
 
 namespace qe::kernels::cuda {
 
@@ -49,7 +48,7 @@ struct AttentionLaunch {
   const std::int32_t* work_count = nullptr;  // items of this run; none beyond them is looked at
   int work_capacity = 0;
   int max_tokens = 0;  // of the longest sequence there may be
-  CUstream_st* stream = nullptr;
+  LaunchStream stream;
 };
 
 // Shared memory of a block; a launch fails where the device does not give a block so much.

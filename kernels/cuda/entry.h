@@ -46,14 +46,52 @@ int prepare(const Entries& entries) noexcept {
   return cudaSuccess;
 }
 
-inline cudaLaunchConfig_t launch_config(int blocks, int threads, int shared_bytes,
-                                        cudaStream_t stream) {
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(blocks));
-  config.blockDim = dim3(static_cast<unsigned>(threads));
-  config.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
-  config.stream = stream;
-  return config;
-}
+// One launch. Not copied: what it hands to CUDA points into it.
+class LaunchConfig {
+ public:
+  LaunchConfig(int blocks, int threads, int shared_bytes, LaunchStream stream) {
+    config_.gridDim = dim3(static_cast<unsigned>(blocks));
+    config_.blockDim = dim3(static_cast<unsigned>(threads));
+    config_.dynamicSmemBytes = static_cast<std::size_t>(shared_bytes);
+    config_.stream = stream.handle;
+    config_.attrs = attributes_.data();
+    if (stream.overlaps) {
+      add(cudaLaunchAttributeProgrammaticStreamSerialization)
+          .programmaticStreamSerializationAllowed = 1;
+    }
+  }
+  LaunchConfig(const LaunchConfig&) = delete;
+  LaunchConfig& operator=(const LaunchConfig&) = delete;
+
+  // As many rows of blocks.
+  void set_grid_rows(int rows) { config_.gridDim.y = static_cast<unsigned>(rows); }
+  // As many blocks along x are a cluster. At most once.
+  void set_cluster(int blocks) {
+    auto& dimension = add(cudaLaunchAttributeClusterDimension).clusterDim;
+    dimension.x = static_cast<unsigned>(blocks);
+    dimension.y = 1;
+    dimension.z = 1;
+  }
+
+  template <class... Expected, class... Actual>
+  int launch(void (*kernel)(Expected...), Actual&&... arguments) const {
+    return cudaLaunchKernelEx(&config_, kernel, std::forward<Actual>(arguments)...);
+  }
+  // How many clusters of such a launch the device holds at once.
+  template <class Kernel>
+  int count_clusters(Kernel kernel, int& clusters) const {
+    return cudaOccupancyMaxActiveClusters(&clusters, kernel, &config_);
+  }
+
+ private:
+  decltype(cudaLaunchAttribute::val)& add(cudaLaunchAttributeID id) {
+    cudaLaunchAttribute& attribute = attributes_[config_.numAttrs++];
+    attribute.id = id;
+    return attribute.val;
+  }
+
+  cudaLaunchConfig_t config_{};
+  std::array<cudaLaunchAttribute, 2> attributes_{};
+};
 
 }  // namespace qe::kernels::cuda

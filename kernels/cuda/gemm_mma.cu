@@ -8,6 +8,7 @@
 #include "kernels/cuda/depth_parts.h"
 #include "kernels/cuda/entry.h"
 #include "kernels/cuda/epilogue.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
 
@@ -119,6 +120,8 @@ __global__ void __launch_bounds__(MmaTile<kKernel>::kThreads, 1)
   const int tile = static_cast<int>(blockIdx.x) / p.splits;
   const int part = static_cast<int>(blockIdx.x) % p.splits;
   constexpr KernelShape kShape = Tile::kShape;
+  wait_for_launches_before();
+  allow_next_launch();
   const int m = row_count(p);
   const TileGrid grid = tile_grid(kShape, m, p.w.n);
   if (tile >= grid.count()) {
@@ -194,9 +197,9 @@ int launch_mma(const Launch& launch) noexcept {
   const auto entry = mma_entries()[static_cast<std::size_t>(launch.kernel)];
   const Product& product = launch.product;
   const TileGrid grid = tile_grid(kKernels[launch.kernel], product.x.m, product.w.n);
-  const cudaLaunchConfig_t config = launch_config(grid.count() * product.splits, entry.threads,
-                                                  entry.shared_bytes, launch.stream);
-  return cudaLaunchKernelEx(&config, entry.function(product), product);
+  const LaunchConfig config(grid.count() * product.splits, entry.threads, entry.shared_bytes,
+                            launch.stream);
+  return config.launch(entry.function(product), product);
 }
 
 }  // namespace qe::kernels::cuda

@@ -40,35 +40,24 @@ bool encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k,
                   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-cudaLaunchAttribute cluster_attribute(const KernelShape& shape) {
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster());
-  cluster.val.clusterDim.y = 1;
-  cluster.val.clusterDim.z = 1;
-  return cluster;
-}
-
 }  // namespace
 
 int prepare_wgmma() noexcept { return prepare(wgmma_entries()); }
 
-int resident_wgmma(int kernel, int multiprocessors, int& blocks) noexcept {
+int resident_wgmma(int kernel, int multiprocessors) noexcept {
   const KernelShape& shape = kKernels[kernel];
   const auto entry = wgmma_entries()[static_cast<std::size_t>(kernel - first_of(Family::kWgmma))];
-  blocks = multiprocessors * entry.blocks_per_multiprocessor;
   if (shape.cluster() == 1) {
-    return cudaSuccess;
+    return multiprocessors * entry.blocks_per_multiprocessor;
   }
-  cudaLaunchAttribute cluster = cluster_attribute(shape);
-  cudaLaunchConfig_t config =
-      launch_config(shape.cluster(), entry.threads, entry.shared_bytes, nullptr);
-  config.attrs = &cluster;
-  config.numAttrs = 1;
+  LaunchConfig config(shape.cluster(), entry.threads, entry.shared_bytes, {});
+  config.set_cluster(shape.cluster());
   int clusters = 0;
-  const cudaError_t error = cudaOccupancyMaxActiveClusters(&clusters, entry.functions[0], &config);
-  blocks = clusters * shape.cluster();
-  return error;
+  if (config.count_clusters(entry.functions[0], clusters) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // other kernels do what this one would
+    return 0;
+  }
+  return clusters * shape.cluster();
 }
 
 int launch_wgmma(const Launch& launch) noexcept {
@@ -87,13 +76,11 @@ int launch_wgmma(const Launch& launch) noexcept {
     return cudaErrorInvalidValue;
   }
   const int items = tile_grid(shape, x.m, w.n).count() * product.splits;
-  cudaLaunchAttribute cluster = cluster_attribute(shape);
-  cudaLaunchConfig_t config = launch_config(items < launch.resident ? items : launch.resident,
-                                            entry.threads, entry.shared_bytes, launch.stream);
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  return cudaLaunchKernelEx(&config, entry.function(product), product,
-                            shape.swapped ? weights : rows, shape.swapped ? rows : weights);
+  LaunchConfig config(items < launch.resident ? items : launch.resident, entry.threads,
+                      entry.shared_bytes, launch.stream);
+  config.set_cluster(shape.cluster());
+  return config.launch(entry.function(product), product, shape.swapped ? weights : rows,
+                       shape.swapped ? rows : weights);
 }
 
 }  // namespace qe::kernels::cuda

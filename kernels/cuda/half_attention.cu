@@ -11,6 +11,7 @@
 #include "kernels/cuda/fold.h"
 #include "kernels/cuda/half_attention_fill.h"
 #include "kernels/cuda/half_math.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
 
@@ -134,7 +135,9 @@ __device__ __forceinline__ void store_context(const HalfAttentionLaunch& x, cons
 template <int kSteps>
 __global__ void __launch_bounds__(kAttentionThreads)
     half_attention(const __grid_constant__ HalfAttention p) {
-  if (static_cast<int>(blockIdx.x) >= __ldg(p.x.work_count)) {
+  wait_for_launches_before();
+  allow_next_launch();
+  if (static_cast<int>(blockIdx.x) >= *p.x.work_count) {
     return;
   }
   const QueryBlock block = query_block(p.x);
@@ -175,14 +178,14 @@ int launch_attention(const HalfAttentionLaunch& launch) noexcept {
   const auto kernel = steps == 2   ? &half_attention<2>
                       : steps == 4 ? &half_attention<4>
                                    : &half_attention<8>;
-  cudaLaunchConfig_t config =
-      launch_config(launch.work_capacity, kAttentionThreads, 2 * tile_bytes(steps), launch.stream);
-  config.gridDim.y = static_cast<unsigned>(launch.heads);
+  LaunchConfig config(launch.work_capacity, kAttentionThreads, 2 * tile_bytes(steps),
+                      launch.stream);
+  config.set_grid_rows(launch.heads);
   const auto in_pieces = [&](const Half* rows) {
     return reinterpret_cast<std::uintptr_t>(rows) % 16 == 0;
   };
-  return cudaLaunchKernelEx(
-      &config, kernel,
+  return config.launch(
+      kernel,
       HalfAttention{.x = launch,
                     .scale = 1.0F / std::sqrt(static_cast<float>(launch.head_dim)),
                     .in_pieces = launch.head_dim % kPiece == 0 && launch.ld_kv % kPiece == 0 &&

@@ -29,7 +29,7 @@ struct HalfAttentionLaunch {
   const AttentionWork* work = nullptr;
   const std::int32_t* work_count = nullptr;
   int work_capacity = 0;
-  CUstream_st* stream = nullptr;
+  LaunchStream stream;
 };
 
 int launch_attention(const HalfAttentionLaunch& launch) noexcept;

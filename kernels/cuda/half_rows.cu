@@ -8,6 +8,7 @@
 #include "kernels/cuda/activate.h"
 #include "kernels/cuda/half_math.h"
 #include "kernels/cuda/layer_norm.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/row_launch.h"
 #include "kernels/cuda/select_row.h"
 
@@ -18,7 +19,7 @@ template <bool kVector>
 __device__ __forceinline__ void add_row(const Half* table, const std::int32_t* ids, int token,
                                         int at, int cols, float (&sum)[4]) {
   float four[4];
-  const Half* row = table + static_cast<std::ptrdiff_t>(__ldg(ids + token)) * cols;
+  const Half* row = table + static_cast<std::ptrdiff_t>(ids[token]) * cols;
   load_four<kVector>(row, at, cols, 0.0F, four);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
@@ -30,6 +31,8 @@ template <bool kVector>
 __global__ void __launch_bounds__(kCopyThreads)
     embed_half(const __grid_constant__ HalfEmbedArgs args, const std::int32_t* count) {
   const int token = static_cast<int>(blockIdx.x);
+  wait_for_launches_before();
+  allow_next_launch();
   if (token >= row_count(args.tokens, count)) {
     return;
   }
@@ -47,6 +50,8 @@ __global__ void __launch_bounds__(kCopyThreads)
 template <bool kVector>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_half(const __grid_constant__ HalfNormArgs args, const std::int32_t* count) {
+  wait_for_launches_before();
+  allow_next_launch();
   normalize_warp_rows<kVector>(args, row_count(args.rows, count), [&](const WarpRows& rows) {
     visit_normalized<kVector>(args, rows, [&](int i, int at, const float(&y)[4]) {
       store_four<kVector>(args.y + (rows.first + i) * args.ldy, at,
@@ -59,6 +64,8 @@ template <bool kVector>
 __global__ void __launch_bounds__(kCopyThreads)
     activate_half(const __grid_constant__ HalfActivationArgs args, const std::int32_t* count) {
   const int row = static_cast<int>(blockIdx.x);
+  wait_for_launches_before();
+  allow_next_launch();
   if (row >= row_count(args.rows, count)) {
     return;
   }
@@ -82,7 +89,7 @@ __global__ void __launch_bounds__(kCopyThreads)
 }  // namespace
 
 int launch_embed(const HalfEmbedArgs& args, const std::int32_t* count,
-                 CUstream_st* stream) noexcept {
+                 LaunchStream stream) noexcept {
   const bool aligned = aligned_fours(args.word, args.cols) &&
                        aligned_fours(args.position, args.cols) &&
                        aligned_fours(args.type, args.cols) && aligned_fours(args.out, args.ld_out);
@@ -91,7 +98,7 @@ int launch_embed(const HalfEmbedArgs& args, const std::int32_t* count,
 }
 
 int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept {
+                      LaunchStream stream) noexcept {
   const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
                        aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
                        aligned_fours(args.y, args.ldy);
@@ -99,12 +106,12 @@ int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
 }
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,
-                       CUstream_st* stream) noexcept {
+                       LaunchStream stream) noexcept {
   return launch_select(args, count, stream);
 }
 
 int launch_activation(const HalfActivationArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept {
+                      LaunchStream stream) noexcept {
   const bool aligned =
       aligned_fours(args.y, args.ldy) && aligned_fours(args.residual, args.ld_residual);
   return launch_rows(aligned ? &activate_half<true> : &activate_half<false>, args, count, args.rows,

@@ -25,7 +25,7 @@ struct HalfEmbedArgs {
   std::ptrdiff_t ld_out;
 };
 int launch_embed(const HalfEmbedArgs& args, const std::int32_t* count,
-                 CUstream_st* stream) noexcept;
+                 LaunchStream stream) noexcept;
 
 struct HalfNormArgs {
   const Half* x;
@@ -38,10 +38,10 @@ struct HalfNormArgs {
   std::ptrdiff_t ldy;
 };
 int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept;
+                      LaunchStream stream) noexcept;
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,
-                       CUstream_st* stream) noexcept;
+                       LaunchStream stream) noexcept;
 
 // y = activation(y), then + residual where there is one: what a product of halves does not end with
 // by itself.
@@ -54,6 +54,6 @@ struct HalfActivationArgs {
   std::ptrdiff_t ld_residual;
 };
 int launch_activation(const HalfActivationArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept;
+                      LaunchStream stream) noexcept;
 
 }  // namespace qe::kernels::cuda

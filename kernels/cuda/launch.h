@@ -3,9 +3,8 @@
 #pragma once
 
 #include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/launch_stream.h"
 #include "kernels/cuda/product.h"
-
-struct CUstream_st;
 
 namespace qe::kernels::cuda {
 
@@ -13,7 +12,7 @@ struct Launch {
   Product product;
   int kernel;    // of kKernels
   int resident;  // blocks of it that the GPU holds at once
-  CUstream_st* stream;
+  LaunchStream stream;
   void* encode_tensor_map;  // the driver's cuTensorMapEncodeTiled, for Family::kWgmma
 };
 
@@ -24,8 +23,8 @@ int prepare_wgmma() noexcept;
 
 // How many blocks of a kernel of Family::kWgmma the current device, which has so many
 // multiprocessors, holds at once: those of a cluster lie in one part of the GPU, so some of it may
-// stay empty.
-int resident_wgmma(int kernel, int multiprocessors, int& blocks) noexcept;
+// stay empty. 0 where it cannot run the kernel.
+int resident_wgmma(int kernel, int multiprocessors) noexcept;
 
 int launch_mma(const Launch& launch) noexcept;
 int launch_wgmma(const Launch& launch) noexcept;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/scalar_quantize.h"
 
@@ -82,6 +83,8 @@ __device__ __forceinline__ void quantize_rows(const LayerNormArgs& args, const W
 template <bool kVector>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_rows(const __grid_constant__ LayerNormArgs args, const std::int32_t* count) {
+  wait_for_launches_before();
+  allow_next_launch();
   normalize_warp_rows<kVector>(args, row_count(args.rows, count), [&](const WarpRows& rows) {
     if (args.q != nullptr && args.scale != nullptr) {
       quantize_rows<kVector>(args, rows);
@@ -94,7 +97,7 @@ __global__ void __launch_bounds__(kNormThreads)
 }  // namespace
 
 int launch_layer_norm(const LayerNormArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept {
+                      LaunchStream stream) noexcept {
   const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
                        aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
                        aligned_fours(args.y, args.ldy) && aligned_fours(args.q, args.ldq);

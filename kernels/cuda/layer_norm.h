@@ -153,7 +153,7 @@ __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count,
 // widest rows is more than a block gets unasked.
 template <class Args>
 int launch_norm(void (*kernel)(Args, const std::int32_t*), const Args& args,
-                const std::int32_t* count, CUstream_st* stream) {
+                const std::int32_t* count, LaunchStream stream) {
   constexpr int kUnasked = 48 * 1024;
   const int bytes = norm_shared_bytes(args.cols);
   if (bytes > kUnasked) {

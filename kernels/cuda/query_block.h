@@ -18,8 +18,8 @@ struct QueryBlock {
 template <class Launch>
 __device__ __forceinline__ QueryBlock query_block(const Launch& x) {
   const AttentionWork work = x.work[blockIdx.x];
-  const int first_token = __ldg(x.offsets + work.sequence);
-  const int tokens = __ldg(x.offsets + work.sequence + 1) - first_token;
+  const int first_token = x.offsets[work.sequence];
+  const int tokens = x.offsets[work.sequence + 1] - first_token;
   const int left = tokens - work.first_query;
   return {.tokens = tokens,
           .first_token = first_token,

@@ -11,7 +11,7 @@ namespace qe::kernels::cuda {
 
 // Rows of this run.
 __device__ __forceinline__ int row_count(int capacity, const std::int32_t* count) {
-  const int rows = __ldg(count);
+  const int rows = *count;
   return rows < capacity ? rows : capacity;
 }
 
@@ -19,12 +19,11 @@ __device__ __forceinline__ int row_count(int capacity, const std::int32_t* count
 template <class Args>
 int launch_rows(void (*kernel)(Args, const std::int32_t*), const Args& args,
                 const std::int32_t* count, int blocks, int threads, int shared_bytes,
-                CUstream_st* stream) {
+                LaunchStream stream) {
   if (blocks == 0) {
     return cudaSuccess;
   }
-  const cudaLaunchConfig_t config = launch_config(blocks, threads, shared_bytes, stream);
-  return cudaLaunchKernelEx(&config, kernel, args, count);
+  return LaunchConfig(blocks, threads, shared_bytes, stream).launch(kernel, args, count);
 }
 
 }  // namespace qe::kernels::cuda

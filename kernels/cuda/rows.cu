@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/fold.h"
 #include "kernels/cuda/fours.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/row_fours.h"
 #include "kernels/cuda/row_launch.h"
@@ -25,6 +26,8 @@ template <int kWarps, int kHeld, bool kVector>
 __global__ void __launch_bounds__(kWarps* kWarpLanes)
     quantize_row(const __grid_constant__ QuantizeRowsArgs args, const std::int32_t* count) {
   const int row = static_cast<int>(blockIdx.x);
+  wait_for_launches_before();
+  allow_next_launch();
   if (row >= row_count(args.rows, count)) {
     return;
   }
@@ -79,7 +82,7 @@ __device__ __forceinline__ TableRow table_row(const EmbeddingTable& table, const
   if (table.rows == nullptr) {
     return {nullptr, 0.0F};
   }
-  const std::int32_t id = __ldg(ids + token);
+  const std::int32_t id = ids[token];
   return {
       reinterpret_cast<const std::uint8_t*>(table.rows) + static_cast<std::ptrdiff_t>(id) * cols,
       __ldg(table.scale + id)};
@@ -101,6 +104,8 @@ template <bool kVector>
 __global__ void __launch_bounds__(kCopyThreads)
     embed_token(const __grid_constant__ EmbedArgs args, const std::int32_t* count) {
   const int token = static_cast<int>(blockIdx.x);
+  wait_for_launches_before();
+  allow_next_launch();
   if (token >= row_count(args.tokens, count)) {
     return;
   }
@@ -124,7 +129,7 @@ __global__ void __launch_bounds__(kCopyThreads)
 }
 
 template <bool kVector>
-int launch_quantize(const QuantizeRowsArgs& args, const std::int32_t* count, CUstream_st* stream) {
+int launch_quantize(const QuantizeRowsArgs& args, const std::int32_t* count, LaunchStream stream) {
   constexpr int kHeld = 8;
   constexpr int kWarps = 4;
   constexpr int kThreads = kWarps * kWarpLanes;
@@ -147,7 +152,16 @@ bool aligned_table(const EmbeddingTable& table, int cols) {
 
 }  // namespace
 
-int launch_embed(const EmbedArgs& args, const std::int32_t* count, CUstream_st* stream) noexcept {
+// One kernel for all: they are compiled for the same architectures.
+int waits_for_launches(bool& waits) noexcept {
+  constexpr int kSince = 90;
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, &embed_token<true>);
+  waits = error == cudaSuccess && attributes.ptxVersion >= kSince;
+  return error;
+}
+
+int launch_embed(const EmbedArgs& args, const std::int32_t* count, LaunchStream stream) noexcept {
   const bool aligned = aligned_table(args.word, args.cols) &&
                        aligned_table(args.position, args.cols) &&
                        aligned_table(args.type, args.cols) && aligned_fours(args.out, args.ld_out);
@@ -156,7 +170,7 @@ int launch_embed(const EmbedArgs& args, const std::int32_t* count, CUstream_st* 
 }
 
 int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count,
-                         CUstream_st* stream) noexcept {
+                         LaunchStream stream) noexcept {
   const bool aligned =
       args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) && aligned_fours(args.q, args.ldq);
   return aligned ? launch_quantize<true>(args, count, stream)
@@ -164,7 +178,7 @@ int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count
 }
 
 int launch_select_rows(const SelectRowsArgs& args, const std::int32_t* count,
-                       CUstream_st* stream) noexcept {
+                       LaunchStream stream) noexcept {
   return launch_select(args, count, stream);
 }
 

@@ -9,19 +9,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/launch_stream.h"
 #include "kernels/kernel_table.h"
-
-struct CUstream_st;
 
 namespace qe::kernels::cuda {
 
-int launch_embed(const EmbedArgs& args, const std::int32_t* count, CUstream_st* stream) noexcept;
+// Whether the code that the current device takes waits for the launches before it
+// (ptx/launch_order.h): a GPU that is newer than the code it was given may run code that does not.
+int waits_for_launches(bool& waits) noexcept;
+
+int launch_embed(const EmbedArgs& args, const std::int32_t* count, LaunchStream stream) noexcept;
 
 int launch_layer_norm(const LayerNormArgs& args, const std::int32_t* count,
-                      CUstream_st* stream) noexcept;
+                      LaunchStream stream) noexcept;
 
 int launch_quantize_rows(const QuantizeRowsArgs& args, const std::int32_t* count,
-                         CUstream_st* stream) noexcept;
+                         LaunchStream stream) noexcept;
 
 // y[i] = x[rows[i]].
 template <class T>
@@ -35,6 +38,6 @@ struct SelectRows {
 };
 using SelectRowsArgs = SelectRows<float>;
 int launch_select_rows(const SelectRowsArgs& args, const std::int32_t* count,
-                       CUstream_st* stream) noexcept;
+                       LaunchStream stream) noexcept;
 
 }  // namespace qe::kernels::cuda

@@ -11,6 +11,7 @@
 #include "kernels/cuda/epilogue.h"
 #include "kernels/cuda/kernel_list.h"
 #include "kernels/cuda/ptx/hopper.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/ptx/wgmma.h"
 
@@ -342,6 +343,8 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
   } else {
     wait_for_cluster();
   }
+  wait_for_launches_before();
+  allow_next_launch();
   if (group == 0) {
     if constexpr (Tile::kGroups == 2) {
       give_registers<kCopyRegisters>();

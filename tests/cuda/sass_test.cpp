@@ -1,6 +1,6 @@
 // Reads the machine code of the built library's GPU kernels: each multiplies with the tensor cores
-// its family is for, keeps everything in registers. What the
-// compiler does to a kernel breaks no other test.
+// its family is for, keeps everything in registers, and waits for the launches before it first of
+// all. What the compiler does to a kernel breaks no other test.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -32,8 +32,19 @@ bool contains(const std::string& line, const char* part) {
   return line.find(part) != std::string::npos;
 }
 
+bool touches_memory_or_ends(const std::string& line) {
+  for (const char* const part :
+       {" LDG", " STG", " LD.", " ST.", " ATOM", " RED", "UTMALDG", " EXIT"}) {
+    if (contains(line, part)) return true;
+  }
+  return false;
+}
+
 struct Counts {
   int mma = 0, wgmma = 0, halves = 0, copies = 0, local = 0;
+  // Waits for launches before, permissions for the next one, and what touches memory or ends above
+  // the wait.
+  int waits = 0, allows = 0, early = 0;
 };
 
 // By architecture and function.
@@ -53,6 +64,9 @@ std::map<std::string, Counts> read_code() {
       counts->halves += contains(line, " HMMA.16816.F32") ? 1 : 0;
       counts->copies += contains(line, "UTMALDG") || contains(line, "LDGSTS") ? 1 : 0;
       counts->local += contains(line, " LDL") || contains(line, " STL") ? 1 : 0;
+      counts->waits += contains(line, " ACQBULK") ? 1 : 0;
+      counts->allows += contains(line, " PREEXIT") ? 1 : 0;
+      counts->early += counts->waits == 0 && touches_memory_or_ends(line) ? 1 : 0;
     }
   });
   return functions;
@@ -125,6 +139,24 @@ TEST_CASE(
     ++kernels;
   }
   CHECK(kernels == 3 * 2);  // heads of up to 32, 64 and 128; for 8.0 and for 9.0
+}
+
+TEST_CASE("kernels wait for the launches before them, first of all and where they can") {
+  if (std::string(QE_CUOBJDUMP).empty()) {
+    MESSAGE("skipped: cuobjdump is not installed");
+    return;
+  }
+  int waiting = 0;
+  for (const auto& [name, counts] : read_code()) {
+    CAPTURE(name);
+    const int expected = contains(name, "sm_80") ? 0 : 1;
+    CHECK(counts.waits == expected);
+    CHECK(counts.allows == expected);
+    if (expected == 0) continue;
+    CHECK(counts.early == 0);
+    ++waiting;
+  }
+  CHECK(waiting > 0);
 }
 
 TEST_CASE("no kernel has a stack or spills registers") {

@@ -26,7 +26,32 @@ qe::Checkpoint model() {
   return qe::test::quantized(TinyCheckpoint(kShape).bert(), ActivationScheme::kDynamic);
 }
 
+// Kernels that begin before the one ahead of them has ended, in one replay of a batch of which the
+// bits are checked, on the machine as it is now.
+int begun_ahead(const qe::Checkpoint& checkpoint) {
+  const TinyBatch batch({3, 17}, kShape.vocab, 1);
+  qe::Session session(compile_for(checkpoint, kGpu), {});
+  const int before = qe::simt::kernels_begun_ahead();
+  CHECK(qe::test::same_bits(qe::test::run(session, batch),
+                            qe::test::run(compile_for(checkpoint, {}), batch)));
+  return qe::simt::kernels_begun_ahead() - before;
+}
+
 }  // namespace
+
+TEST_CASE("all launches but the first overlap, where the GPU runs code that waits") {
+  const qe::Checkpoint checkpoint = model();
+  const qe::simt::Machine before = machine();
+  CHECK(begun_ahead(checkpoint) ==
+        static_cast<int>(compile_for(checkpoint, kGpu)->steps().size()) - 1);
+  machine().major = 8;
+  CHECK(begun_ahead(checkpoint) == 0);
+  machine().major = 10;
+  CHECK(begun_ahead(checkpoint) > 0);
+  machine().ptx_version = 80;  // a newer GPU, and only code for older ones
+  CHECK(begun_ahead(checkpoint) == 0);
+  machine() = before;
+}
 
 TEST_CASE(
     "each allocation may fail: a typed error, nothing is left behind, and the next try works") {

@@ -30,8 +30,9 @@ SessionLayout::SessionLayout(const GpuProgram& program)
       bytes(half_workspace +
             (program.half_products ? HalfProducts::workspace_bytes() : std::size_t{0})) {}
 
-GpuExecutor::GpuExecutor(const GpuProgram& program)
+GpuExecutor::GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options)
     : program_(program),
+      overlap_(options.overlap && program.may_overlap),
       layout_(program),
       memory_(allocate_zeroed(program.device.index, layout_.bytes, "a session")),
       host_inputs_(allocate_pinned(program.device.index, InputLayout(program.most).bytes,
@@ -89,20 +90,23 @@ cudaGraphExec_t GpuExecutor::graph_for(const Bucket& bucket) {
   return graphs_.emplace(bucket, record(bucket)).first->second.get();
 }
 
-void GpuExecutor::launch_all(const LaunchContext& context) const {
+// The first launch follows a copy, which only ordinary launches wait for.
+void GpuExecutor::launch_all(LaunchContext context, bool overlap) const {
   for (const GpuProgram::Launch& launch : program_.launches) {
     check(static_cast<cudaError_t>(launch.step->launch(context)),
           ("recording " + launch.node).c_str());
+    context.stream.overlaps = overlap;
   }
 }
 
 // Kernels and libraries load what they need at their first launch, and may allocate, which a
 // recording forbids: everything runs once before, on no rows at all.
 void GpuExecutor::warm_up(const LaunchContext& context) const {
-  check(cudaMemsetAsync(memory_.get() + layout_.inputs, 0, context.layout.bytes, context.stream),
+  check(cudaMemsetAsync(memory_.get() + layout_.inputs, 0, context.layout.bytes,
+                        context.stream.handle),
         "clearing inputs");
-  launch_all(context);
-  check(cudaStreamSynchronize(context.stream), "running a model");
+  launch_all(context, false);
+  check(cudaStreamSynchronize(context.stream.handle), "running a model");
 }
 
 ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
@@ -124,7 +128,7 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),
         "recording the upload");
-  launch_all(context);
+  launch_all(context, overlap_);
   // Rows of logits lie apart on the GPU, as the product wants them, and together here.
   const std::size_t row = logit_bytes(program_, 1);
   check(cudaMemcpy2DAsync(host_logits_.get(), row, program_.logits.first<std::byte>(context.arena),

@@ -21,10 +21,16 @@ struct SessionLayout {
   std::size_t bytes;
 };
 
+struct GpuExecutorOptions {
+  // A recorded launch may begin before the one before it has ended, where the GPU's kernels can do
+  // with that (docs/decisions/0019-launches-that-overlap.md). Off to compare.
+  bool overlap = true;
+};
+
 class GpuExecutor : public Executor {
  public:
   // Throws ResourceError, DeviceError. `program` outlives it.
-  explicit GpuExecutor(const GpuProgram& program);
+  explicit GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options = {});
   // Waits for what is under way.
   ~GpuExecutor() override;
   GpuExecutor(const GpuExecutor&) = delete;
@@ -42,11 +48,12 @@ class GpuExecutor : public Executor {
  private:
   ExecutableGraph record(const Bucket& bucket);
   void warm_up(const LaunchContext& context) const;
-  void launch_all(const LaunchContext& context) const;
+  void launch_all(LaunchContext context, bool overlap) const;
   cudaGraphExec_t graph_for(const Bucket& bucket);
   void require_idle() const;
 
   const GpuProgram& program_;
+  bool overlap_;
   SessionLayout layout_;
   DeviceMemory memory_;
   PinnedMemory host_inputs_;

@@ -10,6 +10,7 @@
 #include "engine/backends/cuda/program.h"
 #include "engine/backends/cuda/runtime.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/rows.h"
 
 namespace qe::cuda {
 namespace {
@@ -41,6 +42,8 @@ GpuProgram::GpuProgram(const Device& on, const ProgramInput& input)
            .longest = std::min(input.options.max_tokens, input.max_positions)} {
   const DeviceScope scope(device.index);
   check(static_cast<cudaError_t>(kernels::cuda::prepare_attention()), "loading kernels");
+  check(static_cast<cudaError_t>(kernels::cuda::waits_for_launches(may_overlap)),
+        "asking what kernels are compiled for");
   if (has_halves(input.graph)) half_products.emplace(device);
 }
 

@@ -42,7 +42,8 @@ class GpuProgram : public Program {
   BufferRef logits;
   int label_count;
   std::size_t arena_bytes;
-  Bucket most;  // the capacity of a run
+  Bucket most;               // the capacity of a run
+  bool may_overlap = false;  // whether the kernels wait for launches before them
 
  private:
   std::size_t weight_bytes_ = 0;

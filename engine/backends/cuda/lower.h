@@ -12,6 +12,7 @@
 #include "engine/backends/cuda/weights.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/program.h"
+#include "kernels/cuda/launch_stream.h"
 
 namespace qe::cuda {
 
@@ -32,7 +33,7 @@ struct LaunchContext {
   std::byte* product_scratch;
   const class HalfProducts* half_products;  // null in a program without halves
   std::byte* half_workspace;
-  Stream stream;
+  kernels::cuda::LaunchStream stream;
 
   template <class T>
   const T* input(std::size_t offset) const {
@@ -44,7 +45,7 @@ struct LaunchContext {
 class LaunchStep {
  public:
   virtual ~LaunchStep() = default;
-  // Enqueues the kernel in context.stream; a cudaError_t.
+  // Enqueues its kernels in context.stream; a cudaError_t.
   virtual int launch(const LaunchContext& context) const noexcept = 0;
 };
 

@@ -34,7 +34,8 @@ class HalfLinearStep : public LaunchStep {
     call.bias = bias.at<std::byte>(context.weights);
     call.y = y.first<std::byte>(context.arena);
     if (residual && !after) call.residual = residual->first<std::byte>(context.arena);
-    const int error = context.half_products->launch(call, context.half_workspace, context.stream);
+    const int error =
+        context.half_products->launch(call, context.half_workspace, context.stream.handle);
     if (error != 0 || !after) return error;
     kernels::cuda::HalfActivationArgs args{.y = y.first<Half>(context.arena),
                                            .ldy = y.stride<Half>(),

@@ -44,9 +44,7 @@ ProductKernels::ProductKernels(const Device& device) : multiprocessors_(device.m
     if (kKernels[kernel].family == Family::kMma) {
       blocks = multiprocessors_;
     } else if (has_wgmma) {
-      check(
-          static_cast<cudaError_t>(kernels::cuda::resident_wgmma(kernel, multiprocessors_, blocks)),
-          "asking how many blocks a device holds");
+      blocks = kernels::cuda::resident_wgmma(kernel, multiprocessors_);
     }
   }
 }
@@ -69,7 +67,7 @@ std::size_t ProductKernels::scratch_bytes() const {
 
 int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weights,
                            const std::int32_t* rows, Choice choice, std::byte* scratch,
-                           Stream stream) const noexcept {
+                           kernels::cuda::LaunchStream stream) const noexcept {
   std::byte* const arrivals = scratch + kernels::cuda::partial_bytes(multiprocessors_);
   const kernels::cuda::Launch launch{
       .product = {.x = operands,

@@ -7,6 +7,7 @@
 #include <qe/cuda/device.h>
 
 #include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/launch_stream.h"
 #include "kernels/cuda/product.h"
 
 namespace qe::cuda {
@@ -26,7 +27,8 @@ class ProductKernels {
   // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all. The device
   // must be current. A cudaError_t.
   int launch(const GemmOperands& operands, const GemmWeights& weights, const std::int32_t* rows,
-             kernels::cuda::Choice choice, std::byte* scratch, Stream stream) const noexcept;
+             kernels::cuda::Choice choice, std::byte* scratch,
+             kernels::cuda::LaunchStream stream) const noexcept;
 
  private:
   int multiprocessors_;

@@ -8,6 +8,14 @@ namespace {
 
 constexpr int kPoison = 0xA5;
 
+class Running {
+ public:
+  explicit Running(Cluster& cluster) { running() = &cluster; }
+  ~Running() { running() = nullptr; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+};
+
 std::string describe(const Thread& thread) {
   return "thread " + std::to_string(thread.at.thread.x) + " of block (" +
          std::to_string(thread.at.block.x) + ", " + std::to_string(thread.at.block.y) + ")";
@@ -55,6 +63,7 @@ void Cluster::add_thread(Block& block, const Coordinates& at, const std::functio
   thread->fiber = std::make_unique<Fiber>([this, &body] {
     try {
       body();
+      check_waited();
     } catch (...) {
       thrown_ = std::current_exception();
     }
@@ -63,6 +72,12 @@ void Cluster::add_thread(Block& block, const Coordinates& at, const std::functio
   ++block.live;
   ++live;
   threads.push_back(std::move(thread));
+}
+
+void Cluster::check_waited() const {
+  if (shape.overlaps && !current->waited) {
+    fail("ends without having waited for the launches before it");
+  }
 }
 
 // A thread that has ended is waited for no longer.
@@ -147,25 +162,29 @@ void Cluster::fail_deadlocked() const {
   throw Failure(text);
 }
 
-void Cluster::run() {
-  running() = this;
-  try {
-    while (live > 0) {
-      if (random_() % 8 == 0) {
-        fire_event();
-        wake_one();
-      }
-      if (!run_ready_warp(false) && !wake_one() && !run_ready_warp(true) && !fire_event()) {
-        fail_deadlocked();
-      }
-    }
-    while (fire_event()) {
-    }
-  } catch (...) {
-    running() = nullptr;
-    throw;
+bool Cluster::go_on() {
+  return run_ready_warp(false) || wake_one() || run_ready_warp(true) || fire_event();
+}
+
+void Cluster::run_ahead() {
+  const Running scope(*this);
+  ahead = true;
+  while (live > 0 && go_on()) {
   }
-  running() = nullptr;
+  ahead = false;
+}
+
+void Cluster::run() {
+  const Running scope(*this);
+  while (live > 0) {
+    if (random_() % 8 == 0) {
+      fire_event();
+      wake_one();
+    }
+    if (!go_on()) fail_deadlocked();
+  }
+  while (fire_event()) {
+  }
 }
 
 }  // namespace qe::simt

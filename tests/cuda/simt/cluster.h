@@ -51,6 +51,7 @@ struct Thread {
   std::unique_ptr<Fiber> fiber;
   std::string_view waits_for;   // null: may run
   std::function<bool()> until;  // may run once this holds
+  bool waited = false;          // for the launches before
   AsyncGroups copies;
 };
 
@@ -68,6 +69,8 @@ class Cluster {
   Cluster(const GridShape& shape, unsigned first_block, std::mt19937_64& random,
           const std::function<void()>& body);
   void run();
+  // Before what is ahead of the launch has ended: until no thread can go on without that.
+  void run_ahead();
 
   void suspend(std::string_view reason) {
     current->waits_for = reason;
@@ -85,13 +88,16 @@ class Cluster {
   Thread* current = nullptr;
   int at_cluster_barrier = 0;
   int live = 0;
+  bool ahead = false;  // launches before have not ended
 
  private:
+  bool go_on();
   bool run_ready_warp(bool slow);
   bool run_lanes(std::size_t first);
   bool wake_one();
   bool fire_event();
   [[noreturn]] void fail_deadlocked() const;
+  void check_waited() const;
   void add_thread(Block& block, const Coordinates& at, const std::function<void()>& body);
 
   std::mt19937_64& random_;

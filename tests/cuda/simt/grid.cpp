@@ -2,7 +2,6 @@
 #include "tests/cuda/simt/grid.h"
 
 #include <algorithm>
-#include <random>
 #include <string>
 #include <string_view>
 
@@ -24,19 +23,35 @@ Barrier& barrier_at(int rank, std::uint32_t address) {
 
 }  // namespace
 
-void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<void()>& body) {
+Grid::Grid(const GridShape& shape, std::uint64_t seed, std::function<void()> body)
+    : shape_(shape), random_(seed), body_(std::move(body)) {
   if (shape.block.x % kLanes != 0 || shape.block.y != 1 || shape.block.z != 1 ||
       shape.grid.x % static_cast<unsigned>(shape.cluster) != 0) {
     throw Failure("blocks are whole warps along x, grids whole clusters");
   }
-  std::mt19937_64 random(seed);
   const unsigned blocks = shape.grid.x * shape.grid.y * shape.grid.z;
-  std::vector<unsigned> order;
   for (unsigned first = 0; first < blocks; first += static_cast<unsigned>(shape.cluster)) {
-    order.push_back(first);
+    order_.push_back(first);
   }
-  std::shuffle(order.begin(), order.end(), random);
-  for (const unsigned first : order) Cluster(shape, first, random, body).run();
+  std::shuffle(order_.begin(), order_.end(), random_);
+}
+
+Grid::~Grid() = default;
+
+void Grid::begin() {
+  begun_ = std::make_unique<Cluster>(shape_, order_.back(), random_, body_);
+  order_.pop_back();
+  begun_->run_ahead();
+}
+
+void Grid::finish() {
+  if (begun_) begun_->run();
+  begun_.reset();
+  for (const unsigned first : order_) Cluster(shape_, first, random_, body_).run();
+}
+
+void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<void()>& body) {
+  Grid(shape, seed, body).finish();
 }
 
 const Coordinates& coordinates() { return running()->current->at; }
@@ -75,6 +90,20 @@ void meet_cluster() {
     cluster.suspend("cluster barrier");
   } else {
     cluster.release_cluster();
+  }
+}
+
+void wait_for_launches_before() {
+  Cluster& cluster = *running();
+  cluster.current->waited = true;
+  if (!cluster.ahead) return;
+  cluster.current->until = [&cluster] { return !cluster.ahead; };
+  cluster.suspend("the launches before it");
+}
+
+void allow_next_launch() {
+  if (running()->shape.overlaps && !running()->current->waited) {
+    fail("allows the next launch before it has waited for those before it");
   }
 }
 

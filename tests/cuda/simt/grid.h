@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <random>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -25,6 +27,7 @@ struct GridShape {
   Index grid, block;
   int cluster = 1;  // blocks, along x
   std::size_t shared_bytes = 0;
+  bool overlaps = false;  // may begin before the launch before it has ended
 };
 
 // A kernel did what the hardware forbids, or waits for ever. what() says which thread and why.
@@ -33,7 +36,30 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Runs `body` once a thread. Throws Failure; what a thread throws itself passes through.
+class Cluster;
+
+// A launch: runs `body` once a thread. Throws Failure; what a thread throws itself passes through.
+class Grid {
+ public:
+  Grid(const GridShape& shape, std::uint64_t seed, std::function<void()> body);
+  ~Grid();
+  Grid(const Grid&) = delete;
+  Grid& operator=(const Grid&) = delete;
+
+  // What an overlapping launch does before the one before it: one cluster, any, goes as far as it
+  // comes until its threads wait for that.
+  void begin();
+  // All the rest.
+  void finish();
+
+ private:
+  GridShape shape_;
+  std::mt19937_64 random_;
+  std::function<void()> body_;
+  std::vector<unsigned> order_;  // first blocks of clusters
+  std::unique_ptr<Cluster> begun_;
+};
+
 void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<void()>& body);
 
 // ---- Called by the running thread ----
@@ -53,6 +79,11 @@ void meet_cluster();  // of the cluster
 int warp_in_block();
 int lane_in_warp();
 int block_in_cluster();
+
+// Of a launch that overlaps: until the launches before it have ended, without which no thread may
+// end; and what is allowed only after that. Of another launch: nothing.
+void wait_for_launches_before();
+void allow_next_launch();
 
 // Whether something that may happen now or later happens now.
 bool flip();

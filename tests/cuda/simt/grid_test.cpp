@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cuda/ptx/hopper.h"
+#include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "tests/cuda/simt/grid.h"
@@ -17,6 +18,7 @@ namespace {
 using qe::kernels::cuda::copy_async;
 using qe::kernels::cuda::dynamic_shared;
 using qe::kernels::cuda::shared_address;
+using qe::kernels::cuda::wait_for_launches_before;
 using qe::simt::Failure;
 using qe::simt::GridShape;
 using qe::simt::run_grid;
@@ -32,6 +34,9 @@ std::string failure_of(const GridShape& shape, const std::function<void()>& kern
   }
   return "";
 }
+
+constexpr int kBlocks = 4;
+const GridShape kOverlapping{{kBlocks, 1, 1}, {kThreads, 1, 1}, 2, 64, true};
 
 int thread() { return static_cast<int>(threadIdx.x); }
 
@@ -50,6 +55,25 @@ int right_neighbours(const Barrier& barrier) {
     });
   }
   return right;
+}
+
+// How many threads of a launch find what the launch before it wrote: `read` gives the value, and
+// waits for the launch before.
+template <class Read>
+int found_after_launch(const Read& read) {
+  int found = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    std::vector<int> values(kBlocks * kThreads, 0);
+    const auto own = [&]() -> int& { return values[blockIdx.x * kThreads + threadIdx.x]; };
+    qe::simt::Grid second(kOverlapping, seed, [&] { found += read(own()) == 1 ? 1 : 0; });
+    second.begin();
+    run_grid(kOverlapping, seed, [&] {
+      wait_for_launches_before();
+      own() = 1;
+    });
+    second.finish();
+  }
+  return found;
 }
 
 }  // namespace
@@ -143,4 +167,54 @@ TEST_CASE("blocks of a cluster reach each other's barriers") {
     qe::kernels::cuda::wait_for_cluster();
   });
   CHECK(met == 4);
+}
+
+TEST_CASE("what is read before the wait for the launch before is old") {
+  const int late = found_after_launch([](const int& value) {
+    wait_for_launches_before();
+    return value;
+  });
+  CHECK(late == 20 * kBlocks * kThreads);
+  const int early = found_after_launch([](const int& value) {
+    const int read = value;
+    wait_for_launches_before();
+    return read;
+  });
+  CHECK(early == 20 * (kBlocks - 2) * kThreads);  // but in the cluster that began
+}
+
+TEST_CASE("a launch that has begun goes on where it waited") {
+  int met = 0;
+  qe::simt::Grid grid(kOverlapping, 1, [&] {
+    __syncthreads();
+    qe::kernels::cuda::wait_for_cluster();
+    wait_for_launches_before();
+    if (thread() < 32) return;
+    __syncthreads();
+    ++met;
+  });
+  grid.begin();
+  CHECK(met == 0);
+  grid.finish();
+  CHECK(met == kBlocks * (kThreads - 32));
+}
+
+TEST_CASE("a thread of an overlapping launch that does not wait is found") {
+  const auto forgets = [](int forgetful) {
+    return failure_of(kOverlapping, [forgetful] {
+      if (thread() != forgetful) wait_for_launches_before();
+    });
+  };
+  CHECK(forgets(77).find("thread 77 of block") != std::string::npos);
+  CHECK(forgets(77).find("without having waited") != std::string::npos);
+  CHECK(forgets(kThreads).empty());
+  CHECK(failure_of(kOneBlock, [] {}).empty());  // an ordinary launch need not
+}
+
+TEST_CASE("allowing the next launch before the wait is found") {
+  const std::string text = failure_of(kOverlapping, [] {
+    qe::kernels::cuda::allow_next_launch();
+    wait_for_launches_before();
+  });
+  CHECK(text.find("allows the next launch before") != std::string::npos);
 }

@@ -12,7 +12,9 @@ namespace {
 int cluster_size(const cudaLaunchConfig_t& config) {
   int size = 1;
   for (unsigned i = 0; i < config.numAttrs; ++i) {
-    size = static_cast<int>(config.attrs[i].val.clusterDim.x);
+    if (config.attrs[i].id == cudaLaunchAttributeClusterDimension) {
+      size = static_cast<int>(config.attrs[i].val.clusterDim.x);
+    }
   }
   return size;
 }
@@ -36,10 +38,16 @@ cudaError_t count_clusters(const cudaLaunchConfig_t& config, int& count) {
 }
 
 cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work) {
-  return enqueue(stream, [work = std::move(work)] {
+  const auto all = [work = std::move(work)] {
     work();
     return cudaSuccess;
-  });
+  };
+  return enqueue(stream, Operation{.work = all, .grid = {}, .is_kernel = true});
+}
+
+int code_version() {
+  const Machine& machine = state().machine;
+  return std::min(machine.ptx_version, 10 * machine.major + machine.minor);
 }
 
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
@@ -54,24 +62,46 @@ cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                      config.blockDim.x > 0 && config.blockDim.x <= 1024 &&
                      config.dynamicSmemBytes <= static_cast<std::size_t>(most);
   if (!right) return report(cudaErrorInvalidValue);
-  const GridShape shape{{grid.x, grid.y, grid.z},
-                        {config.blockDim.x, config.blockDim.y, config.blockDim.z},
-                        cluster_size(config),
-                        config.dynamicSmemBytes};
-  return enqueue(config.stream, [shape, body = std::move(body)] {
-    if (std::exchange(state().machine.lose_next_kernel, false)) {
-      state().lost_because = "lost by request";
-      return cudaErrorLaunchFailure;
+  GridShape shape{{grid.x, grid.y, grid.z},
+                  {config.blockDim.x, config.blockDim.y, config.blockDim.z},
+                  cluster_size(config),
+                  config.dynamicSmemBytes};
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+      shape.overlaps = attribute.val.programmaticStreamSerializationAllowed != 0;
     }
-    try {
-      run_grid(shape, state().machine.seed + 1000 * ++state().kernels, body);
-    } catch (const Failure& failure) {
-      state().lost_because = failure.what();
-      std::fprintf(stderr, "kernel failed: %s\n", failure.what());
-      return cudaErrorLaunchFailure;
+  }
+  // The code would not wait.
+  if (shape.overlaps && code_version() < 90) return report(cudaErrorNotSupported);
+  const auto launch = [shape, body = std::move(body)] {
+    return std::make_unique<Grid>(shape, state().machine.seed + 1000 * ++state().kernels, body);
+  };
+  return enqueue(
+      config.stream,
+      Operation{.work = {}, .grid = launch, .is_kernel = true, .overlaps = shape.overlaps});
+}
+
+cudaError_t InOrder::run(const Operation& operation, const Operation* next) {
+  if (!operation.grid) return operation.work();
+  if (std::exchange(state().machine.lose_next_kernel, false)) {
+    state().lost_because = "lost by request";
+    return cudaErrorLaunchFailure;
+  }
+  try {
+    const std::unique_ptr<Grid> grid = begun_ ? std::move(begun_) : operation.grid();
+    if (next != nullptr && next->overlaps) {
+      begun_ = next->grid();
+      begun_->begin();
+      ++state().begun_ahead;
     }
-    return cudaSuccess;
-  });
+    grid->finish();
+  } catch (const Failure& failure) {
+    state().lost_because = failure.what();
+    std::fprintf(stderr, "kernel failed: %s\n", failure.what());
+    return cudaErrorLaunchFailure;
+  }
+  return cudaSuccess;
 }
 
 }  // namespace qe::simt

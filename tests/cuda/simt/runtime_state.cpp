@@ -35,10 +35,12 @@ CUstream_st& stream_of(cudaStream_t stream) {
 bool known(cudaStream_t stream) { return stream == nullptr || state().streams.contains(stream); }
 
 cudaError_t drain(CUstream_st& stream) {
+  InOrder order;
   while (!stream.queue.empty() && state().lost == cudaSuccess) {
     const Operation operation = std::move(stream.queue.front());
     stream.queue.pop_front();
-    const cudaError_t error = operation();
+    const cudaError_t error =
+        order.run(operation, stream.queue.empty() ? nullptr : &stream.queue.front());
     if (error != cudaSuccess) state().lost = error;
   }
   return usable();
@@ -56,11 +58,18 @@ cudaError_t enqueue(cudaStream_t stream, Operation operation) {
   if (usable() != cudaSuccess) return state().lost;
   CUstream_st& to = stream_of(stream);
   if (to.captured) {
+    // In a graph what overlaps is an edge between two kernels.
+    const bool after_kernel = !to.captured->empty() && to.captured->back().is_kernel;
+    if (operation.overlaps && !after_kernel) return report(cudaErrorNotSupported);
     to.captured->push_back(std::move(operation));
   } else {
     to.queue.push_back(std::move(operation));
   }
   return cudaSuccess;
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work) {
+  return enqueue(stream, Operation{.work = std::move(work), .grid = {}});
 }
 
 bool capturing() {
@@ -71,6 +80,8 @@ bool capturing() {
 }
 
 Machine& machine() { return state().machine; }
+
+int kernels_begun_ahead() { return state().begun_ahead; }
 
 std::size_t allocated_bytes() {
   const Lock lock;

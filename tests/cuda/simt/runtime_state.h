@@ -14,7 +14,17 @@
 #include <string>
 #include <vector>
 
-using Operation = std::function<cudaError_t()>;
+#include "tests/cuda/simt/grid.h"
+
+using Work = std::function<cudaError_t()>;
+
+// What a stream does in its turn: work, or a launch of a kernel, which makes a grid every time.
+struct Operation {
+  Work work;
+  std::function<std::unique_ptr<qe::simt::Grid>()> grid;
+  bool is_kernel = false;  // this project's or a library's
+  bool overlaps = false;   // may begin before the kernel ahead of it has ended
+};
 
 struct CUstream_st {
   std::deque<Operation> queue;
@@ -47,6 +57,7 @@ struct State {
   cudaError_t lost = cudaSuccess;  // an error that stays until the device is reset
   std::string lost_because;
   std::uint64_t kernels = 0;
+  int begun_ahead = 0;
 };
 
 State& state();
@@ -74,6 +85,17 @@ bool capturing();
 cudaError_t drain(CUstream_st& stream);
 cudaError_t drain_all();
 cudaError_t enqueue(cudaStream_t stream, Operation operation);
+cudaError_t enqueue(cudaStream_t stream, Work work);
+
+// Carries out operations in their order.
+class InOrder {
+ public:
+  // A kernel `next` that overlaps begins before `operation`, if that is a kernel.
+  cudaError_t run(const Operation& operation, const Operation* next);
+
+ private:
+  std::unique_ptr<Grid> begun_;
+};
 
 template <class T>
 cudaError_t create(T** object) {

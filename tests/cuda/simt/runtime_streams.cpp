@@ -50,8 +50,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return enqueue(stream, [operations = exec->operations] {
-    for (const Operation& operation : operations) {
-      const cudaError_t error = operation();
+    InOrder order;
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      const Operation* const next = i + 1 < operations.size() ? &operations[i + 1] : nullptr;
+      const cudaError_t error = order.run(operations[i], next);
       if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

@@ -138,6 +138,11 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
       });
 }
 template <class... Expected>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(Expected...)) {
+  *attributes = {.ptxVersion = qe::simt::code_version()};
+  return cudaSuccess;
+}
+template <class... Expected>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Expected...), cudaFuncAttribute, int value) {
   return qe::simt::set_shared_limit(reinterpret_cast<const void*>(kernel), value);
 }

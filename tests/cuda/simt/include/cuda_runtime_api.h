@@ -41,6 +41,9 @@ enum cudaMemcpyKind {
 };
 enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+struct cudaFuncAttributes {
+  int ptxVersion;  // that the code was compiled for: 10 major + minor
+};
 enum cudaDriverEntryPointQueryResult {
   cudaDriverEntryPointSuccess,
   cudaDriverEntryPointSymbolNotFound
@@ -66,13 +69,17 @@ struct dim3 {
   constexpr dim3() = default;
   constexpr dim3(unsigned a, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
 };
-enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+enum cudaLaunchAttributeID {
+  cudaLaunchAttributeClusterDimension = 4,
+  cudaLaunchAttributeProgrammaticStreamSerialization = 6
+};
 struct cudaLaunchAttribute {
   cudaLaunchAttributeID id;
   struct {
     struct {
       unsigned x, y, z;
     } clusterDim;
+    int programmaticStreamSerializationAllowed;
   } val;
 };
 struct cudaLaunchConfig_t {
@@ -147,6 +154,7 @@ struct Machine {
   int devices = 1;
   int major = 9, minor = 0;
   int multiprocessors = 5;  // few, so that blocks walk many tiles; not all fit clusters of four
+  int ptx_version = 90;     // that kernels are compiled for, on a device that takes it
   std::size_t memory_bytes = std::size_t{1} << 30;
   // The n-th allocation (of memory, pinned memory, a stream, a graph or an event) from now on
   // fails; 0: none.
@@ -160,11 +168,15 @@ Machine& machine();
 std::size_t allocated_bytes();
 int allocated_objects();
 
-// Work of a library, in its turn.
+// How many kernels have begun before what was ahead of them had ended.
+int kernels_begun_ahead();
+
+// Work of a library, in its turn; for what comes after it a kernel.
 cudaError_t enqueue_work(cudaStream_t stream, std::function<void()> work);
 
 cudaError_t set_shared_limit(const void* kernel, int bytes);
 cudaError_t count_clusters(const cudaLaunchConfig_t& config, int& count);
+int code_version();  // the ptxVersion of every kernel
 cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
                            std::function<void()> body);
 

@@ -1,0 +1,98 @@
+// Sessions whose recorded launches overlap answer with the bits of sessions whose launches do not.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "engine/backends/cuda/executor.h"
+#include "engine/runtime/batch.h"
+#include "tests/cuda/gpu_support.h"
+#include "tests/cuda/session_support.h"
+
+namespace {
+
+using qe::ActivationScheme;
+using qe::test::compile_for;
+using qe::test::kGpu;
+using qe::test::TinyBatch;
+using qe::test::TinyCheckpoint;
+using qe::test::TinyShape;
+
+class Runner {
+ public:
+  Runner(std::shared_ptr<const qe::Plan> plan, bool overlap)
+      : plan_(std::move(plan)),
+        texts_(plan_->max_tokens()),
+        executor_(dynamic_cast<const qe::cuda::GpuProgram&>(*plan_->impl().program),
+                  {.overlap = overlap}) {}
+
+  std::vector<float> run(const TinyBatch& batch) {
+    const auto labels = static_cast<std::size_t>(plan_->label_count());
+    std::vector<float> logits((batch.offsets.size() - 1) * labels);
+    executor_.run(texts_.of(qe::test::view(batch)), logits, {});
+    return logits;
+  }
+
+ private:
+  std::shared_ptr<const qe::Plan> plan_;
+  qe::BatchInputs texts_;
+  qe::cuda::GpuExecutor executor_;
+};
+
+// Batches in turn, so that what a launch finds too early is what another batch left.
+void check(const qe::Checkpoint& checkpoint) {
+  const int rounds = qe::test::emulated() ? 2 : 500;
+  const auto plan = compile_for(checkpoint, kGpu);
+  const int vocab = qe::build_model(checkpoint).vocab_size;
+  const std::vector<TinyBatch> batches = {TinyBatch({12}, vocab, 1), TinyBatch({11}, vocab, 2),
+                                          TinyBatch({30, 5, 39, 1, 17}, vocab, 3),
+                                          TinyBatch({7, 40, 1, 20, 9}, vocab, 4)};
+  Runner apart(plan, false);
+  Runner overlapping(plan, true);
+  std::vector<std::vector<float>> expected;
+  for (const TinyBatch& batch : batches) expected.push_back(apart.run(batch));
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      CAPTURE(round);
+      CAPTURE(i);
+      REQUIRE(qe::test::same_bits(overlapping.run(batches[i]), expected[i]));
+    }
+  }
+}
+
+double microseconds_a_run(Runner& runner, const TinyBatch& batch) {
+  constexpr int kRuns = 2000;
+  for (int i = 0; i < kRuns / 10; ++i) runner.run(batch);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRuns; ++i) runner.run(batch);
+  const std::chrono::duration<double, std::micro> all = std::chrono::steady_clock::now() - begin;
+  return all.count() / kRuns;
+}
+
+}  // namespace
+
+TEST_CASE("launches that overlap give the bits of launches that do not") {
+  check(qe::test::quantized(qe::test::embedded_model(), ActivationScheme::kDynamic));
+  if (qe::test::skip_float("calibration")) return;
+  check(qe::test::quantized(qe::test::embedded_model(), ActivationScheme::kStatic));
+}
+
+TEST_CASE("launches that overlap give the same bits in halves") {
+  if (qe::test::skip_float("float models")) return;
+  check(TinyCheckpoint(TinyShape{}).bert());
+}
+
+// Says and checks nothing: what a run of one short text gains where the layers are those of BERT.
+TEST_CASE("the time of launches that overlap and of launches that do not") {
+  if (qe::test::emulated()) return;
+  const TinyShape bert{.layers = 12, .hidden = 768, .heads = 12, .intermediate = 3072};
+  const auto plan = compile_for(
+      qe::test::quantized(TinyCheckpoint(bert).bert(), ActivationScheme::kDynamic), kGpu);
+  const TinyBatch batch({32}, bert.vocab, 1);
+  for (const bool overlap : {false, true, false, true}) {
+    Runner runner(plan, overlap);
+    MESSAGE((overlap ? "overlapping: " : "apart: ")
+            << microseconds_a_run(runner, batch) << " us a run");
+  }
+}
