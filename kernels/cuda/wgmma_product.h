@@ -9,156 +9,15 @@
 
 #include "kernels/cuda/depth_parts.h"
 #include "kernels/cuda/epilogue.h"
-#include "kernels/cuda/kernel_list.h"
 #include "kernels/cuda/ptx/hopper.h"
 #include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/ptx/wgmma.h"
+#include "kernels/cuda/wgmma_copies.h"
+#include "kernels/cuda/wgmma_tile.h"
 
 namespace qe::kernels::cuda {
 namespace {
-
-constexpr int kGroupWarps = 4;
-constexpr int kGroupThreads = kGroupWarps * kWarpLanes;
-constexpr int kGroupRows = 64;  // of one instruction
-
-// Registers of a thread: what two warp groups that multiply and one that copies share out.
-constexpr int kCopyRegisters = 40;
-constexpr int kMultiplyRegisters = 232;
-
-template <int kKernel>
-struct WgmmaTile {
-  static constexpr KernelShape kShape = kKernels[kKernel];
-  static constexpr int kMajor = kShape.major;
-  static constexpr int kMinor = kShape.minor;
-  static constexpr int kStages = kShape.stages;
-  static constexpr bool kSwapped = kShape.swapped;
-  static constexpr bool kPingPong = kShape.ping_pong;
-  static constexpr int kCluster = kShape.cluster();
-  // Blocks of the cluster, this one among them, that bring something for a block.
-  static constexpr int kPartners = kShape.cluster_major + kShape.cluster_minor - 1;
-  static constexpr int kGroups = kShape.groups;
-  static constexpr int kThreads = (1 + kGroups) * kGroupThreads;
-  static constexpr int kSlabs = kPingPong ? kMajor / kGroupRows : 1;  // instructions of a group
-  static constexpr int kRegisters = kMinor / 2;
-  using Part = WarpPart<kSwapped, kGroupRows, kSlabs, kRegisters>;
-  static constexpr int kBlocksPerMultiprocessor = kGroups == 1 ? 2 : 1;
-  static_assert(kPingPong ? kGroups == 2 : kMajor == kGroups * kGroupRows);
-
-  static constexpr int kMajorBytes = kMajor * kDepthBytes;
-  static constexpr int kStageBytes = kShape.stage_bytes();
-  static constexpr int kStagingAt = kStages * kStageBytes;
-  // Two sets of columns for each warp group: one is read while the next is written.
-  static constexpr int kColumns = kSwapped ? kMajor : kMinor;
-  static constexpr int kColumnsAt = kStagingAt + kGroups * kGroupWarps * kStagingBytes;
-  static constexpr int kBarriersAt = kColumnsAt + kGroups * 2 * kColumns * kColumnBytes;
-  static constexpr int kBarriers = 2 * kStages + 4;
-  // The tiles begin at a multiple of their swizzle pattern.
-  static constexpr int kSharedBytes = kBarriersAt + kBarriers * 8 + kSwizzleAtomBytes;
-  static_assert(kStageBytes % kSwizzleAtomBytes == 0 && kMajorBytes % kSwizzleAtomBytes == 0);
-  static_assert(kSharedBytes * kBlocksPerMultiprocessor <= 227 * 1024);
-};
-
-// A place in the ring of stages and the parity of its current use.
-template <int kStages>
-struct RingPosition {
-  int stage = 0;
-  std::uint32_t parity = 0;
-
-  __device__ __forceinline__ void advance() {
-    if (++stage == kStages) {
-      stage = 0;
-      parity ^= 1U;
-    }
-  }
-  __device__ __forceinline__ void advance(int count) {
-    const int sum = stage + count;
-    stage = sum % kStages;
-    parity ^= static_cast<std::uint32_t>(sum / kStages) & 1U;
-  }
-};
-
-// The block's shared memory by address.
-template <class Tile>
-struct Shared {
-  std::uint32_t base;
-
-  __device__ std::uint32_t major(int stage) const { return base + stage * Tile::kStageBytes; }
-  __device__ std::uint32_t minor(int stage) const { return major(stage) + Tile::kMajorBytes; }
-  __device__ std::uint32_t barrier(int i) const { return base + Tile::kBarriersAt + i * 8; }
-  __device__ std::uint32_t full(int stage) const { return barrier(stage); }
-  __device__ std::uint32_t empty(int stage) const { return barrier(Tile::kStages + stage); }
-  __device__ std::uint32_t turn(int group) const { return barrier(2 * Tile::kStages + group); }
-  __device__ std::uint32_t columns(int group) const { return turn(2 + group); }
-};
-
-// What a block does, one after the other: item i of the grid's order is part i % splits of tile
-// i / splits.
-struct Work {
-  int m;
-  TileGrid grid;
-  int items, steps;
-};
-struct Item {
-  int tile, part;
-  TileIndex index;
-  DepthRange range;
-};
-
-template <class Tile>
-__device__ __forceinline__ Work all_work(const Product& p) {
-  constexpr KernelShape kShape = Tile::kShape;
-  const int m = row_count(p);
-  const TileGrid grid = tile_grid(kShape, m, p.w.n);
-  return {m, grid, grid.count() * p.splits, depth_steps(p.w.k)};
-}
-
-template <class Tile>
-__device__ __forceinline__ Item item_at(const Product& p, const Work& work, int item) {
-  constexpr KernelShape kShape = Tile::kShape;
-  const int tile = item / p.splits;
-  const int part = item % p.splits;
-  return {tile, part, tile_of(kShape, tile, work.grid), depth_part(work.steps, part, p.splits)};
-}
-
-// One operand's tile: this block's share of its rows, to all blocks of the cluster that multiply
-// them. Each bit of `blocks` is one; `part` is which share this block's is.
-template <class Tile, int kRows>
-__device__ __forceinline__ void copy_share(const CUtensorMap& map, std::uint32_t to, int depth,
-                                           int row, int part, unsigned blocks, std::uint32_t full) {
-  if constexpr (kRows == 0) {
-    copy_tile(to, map, depth, row, full);
-  } else {
-    copy_tile_to(static_cast<std::uint16_t>(blocks), to + part * kRows * kDepthBytes, map, depth,
-                 row + part * kRows, full);
-  }
-}
-
-template <class Tile>
-__device__ __forceinline__ void copy_tiles(const Product& p, const Shared<Tile>& shared,
-                                           const CUtensorMap& major, const CUtensorMap& minor) {
-  constexpr KernelShape kShape = Tile::kShape;
-  const Work work = all_work<Tile>(p);
-  const TileIndex place =
-      place_in_cluster(kShape, Tile::kCluster > 1 ? static_cast<int>(block_in_cluster()) : 0);
-  RingPosition<Tile::kStages> at;
-  for (int i = static_cast<int>(blockIdx.x); i < work.items; i += static_cast<int>(gridDim.x)) {
-    const Item item = item_at<Tile>(p, work, i);
-    for (int step = item.range.begin; step < item.range.end; ++step) {
-      wait_barrier(shared.empty(at.stage), at.parity ^ 1U);
-      const std::uint32_t full = shared.full(at.stage);
-      arrive_expecting(full, Tile::kStageBytes);
-      const int depth = step * kDepthBytes;
-      copy_share<Tile, kShape.cluster_minor == 1 ? 0 : kShape.major_share()>(
-          major, shared.major(at.stage), depth, item.index.major * Tile::kMajor, place.minor,
-          row_mates(kShape, place), full);
-      copy_share<Tile, kShape.cluster_major == 1 ? 0 : kShape.minor_share()>(
-          minor, shared.minor(at.stage), depth, item.index.minor * Tile::kMinor, place.major,
-          column_mates(kShape, place), full);
-      at.advance();
-    }
-  }
-}
 
 // Whether this lane tells a block, this one or that of its number in the cluster, what its warp has
 // read: all blocks that write into this one's stages have to know.
@@ -343,19 +202,22 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
   } else {
     wait_for_cluster();
   }
-  wait_for_launches_before();
-  allow_next_launch();
   if (group == 0) {
     if constexpr (Tile::kGroups == 2) {
       give_registers<kCopyRegisters>();
     }
     if (thread == 0) {
-      copy_tiles<Tile>(p, shared, major, minor);
+      TileCopies<Tile>(p, shared, major, minor).run();
+    } else {
+      wait_for_launches_before();
+      allow_next_launch();
     }
   } else {
     if constexpr (Tile::kGroups == 2) {
       take_registers<kMultiplyRegisters>();
     }
+    wait_for_launches_before();
+    allow_next_launch();
     multiply_tiles<Tile, kSigns>(p, shared, dynamic + skip, group - 1, warp, lane);
   }
   if constexpr (Tile::kCluster > 1) {
