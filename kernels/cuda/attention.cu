@@ -5,7 +5,9 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstddef>
 
 #include "kernels/cuda/attention_fill.h"
 #include "kernels/cuda/attention_passes.h"
@@ -27,6 +29,7 @@ __device__ __forceinline__ AttentionBlock block_of(const Attention& p, const Att
           attention_layout(places, steps),
           places,
           padded_tokens(own.tokens),
+          p.tile_bits,
           static_cast<int>(threadIdx.x / kWarpLanes),
           static_cast<int>(threadIdx.x % kWarpLanes),
           static_cast<int>(blockDim.x / kWarpLanes)};
@@ -46,12 +49,15 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
   }
   Queries<kSteps> queries;
   const float loaded_scale = load_operands<kHeld, kStatic>(p, block, queries);
-  if (block.first_row() >= block.queries) {
+  if (!block.has_queries() && (!kHeld || block.members() == 1)) {
     return;
   }
   Context<kSteps> context;
   if constexpr (kHeld) {
     attend_held(block, queries, context);
+    if (block.member() > 0) {
+      return;
+    }
   } else {
     attend_any(block, queries, context);
   }
@@ -77,18 +83,30 @@ constexpr std::array<Instances, kMaxSteps> kernels() {
            {{&attention<false, 4, false>, &attention<true, 4, false>}, {}}}};
 }
 
-// Warps of a block, and blocks that share an item of work.
 struct Shape {
-  int warps, parts;
+  bool held;                 // scores stay in registers
+  int warps, block_queries;  // of a block
+  int parts;                 // blocks that share an item of work
+  int sharers;               // warps that share a tile of queries
 };
-// Where all blocks together leave half of a large GPU idle, an item is shared by two, and all warps
-// help to quantize.
+constexpr int kLeastQueries = kQueryBlock / 4;
+
+// Where blocks of whole items would leave much of a large GPU idle, more blocks have fewer queries
+// each, and warps without queries share those of others. So it is with one query a sequence.
 Shape shape_of(const AttentionLaunch& launch) {
-  constexpr int kFewBlocks = 64;
-  const bool few_blocks = launch.work_capacity * launch.heads <= kFewBlocks;
-  const bool few_queries = launch.max_tokens <= kFewWarps * kWarpQueries;
-  return {.warps = few_queries && !few_blocks ? kFewWarps : kAttentionWarps,
-          .parts = few_blocks && !few_queries && !launch.first_query_only ? 2 : 1};
+  const int blocks = launch.work_capacity * launch.heads;
+  const int queries = launch.max_tokens < kQueryBlock ? launch.max_tokens : kQueryBlock;
+  const int parts = blocks <= 64 ? 4 : blocks <= 128 ? 2 : 1;
+  const bool few_queries = queries <= kFewWarps * kWarpQueries;
+  const int warps = few_queries && parts == 1 ? kFewWarps : kAttentionWarps;
+  const int block_queries =
+      launch.first_query_only ? kLeastQueries : lesser(warps * kWarpQueries, kQueryBlock / parts);
+  const bool held = launch.max_tokens <= kHeldTokens && head_steps(launch.head_dim) <= kHeldSteps;
+  return {.held = held,
+          .warps = warps,
+          .block_queries = block_queries,
+          .parts = launch.first_query_only ? 1 : (queries + block_queries - 1) / block_queries,
+          .sharers = held ? warps * kWarpQueries / block_queries : 1};
 }
 
 // Scales in the order of operations of docs/numerics.md.
@@ -109,7 +127,8 @@ Attention attention_of(const AttentionLaunch& launch, const Shape& shape) {
           .context_scale = x.out_u8 != nullptr ? x.v_scale * x.out_inv_scale : x.v_scale,
           .q_row = static_cast<unsigned>(x.ld_q) * element_bytes,
           .kv_row = static_cast<unsigned>(x.ld_kv) * element_bytes,
-          .block_queries = kQueryBlock / shape.parts,
+          .block_queries = shape.block_queries,
+          .tile_bits = std::countr_zero(static_cast<unsigned>(shape.warps / shape.sharers)),
           .in_steps = x.head_dim % kInstructionDepth == 0 && fours,
           .in_fours = fours,
           .out_pairs = x.head_dim % 2 == 0 && x.ld_out % 2 == 0 && out_pairs};
@@ -141,15 +160,16 @@ int launch_attention(const AttentionLaunch& launch) noexcept {
     return cudaSuccess;
   }
   const Shape shape = shape_of(launch);
-  cudaLaunchConfig_t config = launch_config(
-      launch.work_capacity, shape.warps * kWarpLanes,
-      static_cast<int>(attention_shared_bytes(launch.max_tokens, launch.head_dim)), launch.stream);
+  const int steps = head_steps(launch.head_dim);
+  const std::size_t shared_bytes = attention_shared_bytes(launch.max_tokens, launch.head_dim) +
+                                   (shape.sharers > 1 ? shared_context_bytes(steps) : 0);
+  cudaLaunchConfig_t config = launch_config(launch.work_capacity, shape.warps * kWarpLanes,
+                                            static_cast<int>(shared_bytes), launch.stream);
   config.gridDim.y = static_cast<unsigned>(launch.heads);
   config.gridDim.z = static_cast<unsigned>(shape.parts);
-  const int steps = head_steps(launch.head_dim);
   const Instances instances = kernels()[static_cast<std::size_t>(steps - 1)];
-  const bool held = launch.max_tokens <= kHeldTokens && steps <= kHeldSteps;
-  const Kernel kernel = (held ? instances.held : instances.any)[launch.q_u8 != nullptr ? 1 : 0];
+  const Kernel kernel =
+      (shape.held ? instances.held : instances.any)[launch.q_u8 != nullptr ? 1 : 0];
   return cudaLaunchKernelEx(&config, kernel, attention_of(launch, shape));
 }
 

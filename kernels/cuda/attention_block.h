@@ -17,6 +17,7 @@ struct Attention {
   float context_scale;  // static: what the inverse sum is multiplied by
   unsigned q_row, kv_row;  // bytes from row to row
   int block_queries;       // of a block, at most
+  int tile_bits;           // warps 1 << tile_bits apart share a tile of queries
   bool in_steps;           // heads are whole steps of depth, of aligned pieces of four elements
   bool in_fours;           // heads are such pieces
   bool out_pairs;          // rows of the result have aligned pairs
@@ -28,10 +29,16 @@ struct AttentionBlock : QueryBlock {
   AttentionLayout layout;
   int places;  // of tokens in shared memory
   int padded;  // tokens, in whole groups
+  int tile_bits;
   int warp, lane, warps;
 
-  // Of this warp, in the block.
-  __device__ __forceinline__ int first_row() const { return warp * kWarpQueries; }
+  // Tiles of 16 queries, this warp's, and its place among those that share it.
+  __device__ __forceinline__ int tiles() const { return 1 << tile_bits; }
+  __device__ __forceinline__ int tile() const { return warp & (tiles() - 1); }
+  __device__ __forceinline__ int member() const { return warp >> tile_bits; }
+  __device__ __forceinline__ int members() const { return warps >> tile_bits; }
+  __device__ __forceinline__ int first_row() const { return tile() * kWarpQueries; }
+  __device__ __forceinline__ bool has_queries() const { return first_row() < queries; }
   __device__ __forceinline__ float* key_scale() const {
     return reinterpret_cast<float*>(shared + layout.key_scale);
   }
@@ -45,11 +52,12 @@ struct Queries {
   float scale[2];
 };
 
-// Accumulators of the context, fragments of eight elements, and of the sums of bytes.
+// Accumulators of the context, fragments of eight elements, and at last of the sums of bytes.
 template <int kSteps>
 struct Context {
-  int acc[kSteps * 4][4] = {};
-  int sum[4] = {};  // of the bytes of two rows, each twice
+  static constexpr int kSums = kSteps * 4;
+  static constexpr int kFragments = kSums + 1;
+  int acc[kFragments][4] = {};
 };
 
 }  // namespace qe::kernels::cuda

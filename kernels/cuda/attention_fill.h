@@ -190,8 +190,7 @@ __device__ __forceinline__ float load_operands(const Attention& p, const Attenti
     load(keys, p, block);
     keys.store(p, block);
   }
-  const bool has_queries = block.first_row() < block.queries;
-  if (has_queries) {
+  if (block.has_queries()) {
     load(pieces, p, block);
   }
   scalar::DynamicScale dynamic{1.0F, 0.0F};
@@ -205,7 +204,7 @@ __device__ __forceinline__ float load_operands(const Attention& p, const Attenti
     values.store(block, dynamic.inv);
   }
   __syncthreads();
-  if (has_queries) {
+  if (block.has_queries()) {
     pieces.quantize(block, queries);
   }
   return dynamic.scale;

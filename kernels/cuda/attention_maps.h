@@ -64,6 +64,14 @@ constexpr AttentionLayout attention_layout(int places, int steps) {
           .bytes = folds + kAttentionWarps * sizeof(float)};
 }
 
+// Behind it, where warps share a tile of queries: the largest scores of every warp's rows, and its
+// accumulators but for the first sharer's.
+inline constexpr int kSharedLargestBytes = kAttentionWarps * kWarpQueries * 4;
+constexpr std::size_t shared_context_bytes(int steps) {
+  return kSharedLargestBytes +
+         static_cast<std::size_t>(kAttentionWarps) * (steps * 4 + 1) * kWarpLanes * kChunkBytes;
+}
+
 // Quantization of keys: kKeyLanes lanes a token, each with four elements of every step.
 inline constexpr int kKeyLanes = 8;
 constexpr int key_column(int lane, int step) {

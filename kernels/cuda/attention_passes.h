@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "kernels/cuda/attention_block.h"
+#include "kernels/cuda/attention_share.h"
 #include "kernels/cuda/fold.h"
 #include "kernels/cuda/fours.h"
 #include "kernels/cuda/ptx/mma.h"
@@ -104,7 +105,7 @@ __device__ __forceinline__ void add_values(const AttentionBlock& block,
     multiply<Signs::kU8S8>(context.acc[pair * 2 + 1], bytes, b[2], b[3]);
   }
   constexpr std::uint32_t kOnes = 0x01010101U;
-  multiply<Signs::kU8S8>(context.sum, bytes, kOnes, kOnes);
+  multiply<Signs::kU8S8>(context.acc[Context<kSteps>::kSums], bytes, kOnes, kOnes);
 }
 
 __device__ __forceinline__ void fold_largest(float (&largest)[2]) {
@@ -134,26 +135,37 @@ __device__ __forceinline__ void attend_any(const AttentionBlock& block,
   }
 }
 
-// Up to kHeldTokens tokens.
+// Up to kHeldTokens tokens, in groups that may be shared with other warps: all warps of the block
+// come here. The first of those that share has the result.
 template <int kSteps>
 __device__ __forceinline__ void attend_held(const AttentionBlock& block,
                                             const Queries<kSteps>& queries,
                                             Context<kSteps>& context) {
+  const auto takes = [&](int group) {
+    return group * kTokenGroup < block.padded &&
+           (group & (block.members() - 1)) == block.member() && block.has_queries();
+  };
   float largest[2] = {kLeastScore, kLeastScore};
   float scores[kHeldGroups][kGroupFragments][4];
 #pragma unroll
   for (int group = 0; group < kHeldGroups; ++group) {
-    if (group * kTokenGroup < block.padded) {
+    if (takes(group)) {
       score_group(block, queries, group * kTokenGroup, scores[group]);
       take_largest(scores[group], largest);
     }
   }
   fold_largest(largest);
+  if (block.members() > 1) {
+    share_largest(block, largest);
+  }
 #pragma unroll
   for (int group = 0; group < kHeldGroups; ++group) {
-    if (group * kTokenGroup < block.padded) {
+    if (takes(group)) {
       add_values(block, scores[group], largest, group * kTokenGroup, context);
     }
+  }
+  if (block.members() > 1) {
+    share_context(block, context);
   }
 }
 

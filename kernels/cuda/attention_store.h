@@ -46,7 +46,8 @@ __device__ __forceinline__ void store_context(const Attention& p, const Attentio
     if (row >= block.queries) {
       continue;
     }
-    const float scale = 1.0F / static_cast<float>(context.sum[half * 2]) * value_scale;
+    const float scale =
+        1.0F / static_cast<float>(context.acc[Context<kSteps>::kSums][half * 2]) * value_scale;
     const std::ptrdiff_t offset = (block.first_query + row) * p.x.ld_out + block.first_column;
     const auto store = [&](auto* out, auto finish) {
       if (p.out_pairs) {

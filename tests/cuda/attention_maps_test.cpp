@@ -112,6 +112,7 @@ TEST_CASE("attention's shared memory: pieces apart and aligned, few bank conflic
             static_cast<std::size_t>(steps * kInstructionDepth * value_stride(padded)));
       CHECK(layout.key_scale % kChunkBytes == 0);
       CHECK(layout.folds % kChunkBytes == 0);
+      CHECK(layout.bytes % kChunkBytes == 0);
       CHECK(layout.folds - layout.key_scale == padded * sizeof(float));
       CHECK(layout.bytes - layout.folds == kAttentionWarps * sizeof(float));
       // ldmatrix takes eight rows of 16 bytes at a time.
@@ -132,6 +133,15 @@ TEST_CASE("attention's shared memory: pieces apart and aligned, few bank conflic
       CHECK(words_of_a_bank(values) <= 2);
     }
   }
+}
+
+TEST_CASE("what warps share fits besides short sequences") {
+  constexpr std::size_t kOfCompute86 = 101376;  // the least of what the kernels are for
+  CHECK(kSharedLargestBytes % kChunkBytes == 0);
+  CHECK(shared_context_bytes(2) == 512 + 8 * 9 * 512);
+  CHECK(attention_shared_bytes(kHeldTokens, kHeldSteps * kInstructionDepth) +
+            shared_context_bytes(kHeldSteps) <=
+        kOfCompute86);
 }
 
 TEST_CASE("attention's shared memory for what a GPU gives a block") {

@@ -144,12 +144,12 @@ struct Spare {
   int blocks = 0;
   int tokens = 0;
 };
-constexpr int kManyBlocks = 70;  // of all heads
+constexpr int kManyBlocks = 130;  // of all heads
 
 Spare random_spare(const Batch& batch, Random& random) {
-  const bool many = random.integer(0, 1) == 0;
+  static constexpr int kBlocks[] = {0, 3, 70, kManyBlocks, kManyBlocks};
   const bool any_length = random.integer(0, 2) == 0;
-  return {.blocks = many ? (kManyBlocks + batch.heads - 1) / batch.heads : random.integer(0, 3),
+  return {.blocks = (kBlocks[random.integer(0, 4)] + batch.heads - 1) / batch.heads,
           .tokens = any_length ? std::max(0, cuda::kHeldTokens + 1 - batch.longest)
                                : random.integer(0, 3)};
 }
