@@ -38,9 +38,11 @@ __device__ __forceinline__ AttentionBlock block_of(const Attention& p, const Att
 template <bool kStatic, int kSteps, bool kHeld>
 __global__ void __launch_bounds__(kAttentionThreads, 2)
     attention(const __grid_constant__ Attention p) {
-  // On its way while the count is.
+  // Neither load waits for the other: no short circuit.
   const AttentionWork work = p.x.work[blockIdx.x];
-  if (static_cast<int>(blockIdx.x) >= __ldg(p.x.work_count)) {
+  const bool beyond = static_cast<int>(blockIdx.x) >= __ldg(p.x.work_count);
+  const bool none = work.sequence < 0;
+  if (beyond | none) {
     return;
   }
   const AttentionBlock block = block_of<kHeld>(p, work, kSteps);
@@ -89,14 +91,14 @@ struct Shape {
   int parts;                 // blocks that share an item of work
   int sharers;               // warps that share a tile of queries
 };
-constexpr int kLeastQueries = kQueryBlock / 4;
+constexpr int kLeastQueries = kQueryBlock / kMostSharers;
 
 // Where blocks of whole items would leave much of a large GPU idle, more blocks have fewer queries
 // each, and warps without queries share those of others. So it is with one query a sequence.
 Shape shape_of(const AttentionLaunch& launch) {
   const int blocks = launch.work_capacity * launch.heads;
   const int queries = launch.max_tokens < kQueryBlock ? launch.max_tokens : kQueryBlock;
-  const int parts = blocks <= 64 ? 4 : blocks <= 128 ? 2 : 1;
+  const int parts = blocks <= 64 ? kMostSharers : blocks <= 128 ? 2 : 1;
   const bool few_queries = queries <= kFewWarps * kWarpQueries;
   const int warps = few_queries && parts == 1 ? kFewWarps : kAttentionWarps;
   const int block_queries =

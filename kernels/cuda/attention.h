@@ -14,7 +14,8 @@ struct CUstream_st;
 
 namespace qe::kernels::cuda {
 
-// A block's queries: those of `sequence` from the first_query-th on, kQueryBlock at most.
+// A block's queries: those of `sequence` from the first_query-th on, kQueryBlock at most; none
+// where the sequence is negative.
 struct AttentionWork {
   std::int32_t sequence, first_query;
 };

@@ -66,6 +66,7 @@ constexpr AttentionLayout attention_layout(int places, int steps) {
 
 // Behind it, where warps share a tile of queries: the largest scores of every warp's rows, and its
 // accumulators but for the first sharer's.
+inline constexpr int kMostSharers = 4;
 inline constexpr int kSharedLargestBytes = kAttentionWarps * kWarpQueries * 4;
 constexpr std::size_t shared_context_bytes(int steps) {
   return kSharedLargestBytes +

@@ -17,10 +17,13 @@ __device__ __forceinline__ void share_largest(const AttentionBlock& block, float
     places[block.warp * 8 + row] = make_float2(largest[0], largest[1]);
   }
   __syncthreads();
-  for (int warp = block.tile(); warp < block.warps; warp += block.tiles()) {
-    const float2 other = places[warp * 8 + row];
-    largest[0] = LargestNumber{}(other.x, largest[0]);
-    largest[1] = LargestNumber{}(other.y, largest[1]);
+#pragma unroll
+  for (int member = 0; member < kMostSharers; ++member) {
+    if (member < block.members()) {
+      const float2 other = places[(block.tile() + member * block.tiles()) * 8 + row];
+      largest[0] = LargestNumber{}(other.x, largest[0]);
+      largest[1] = LargestNumber{}(other.y, largest[1]);
+    }
   }
 }
 
@@ -43,6 +46,7 @@ __device__ __forceinline__ void share_context(const AttentionBlock& block,
   }
   __syncthreads();
   if (block.member() == 0) {
+#pragma unroll 1
     for (int warp = block.tile() + block.tiles(); warp < block.warps; warp += block.tiles()) {
 #pragma unroll
       for (int fragment = 0; fragment < kPieces; ++fragment) {
