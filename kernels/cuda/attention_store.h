@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cuda/attention_block.h"
+#include "kernels/cuda/attention_pieces.h"
 #include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
@@ -18,21 +18,20 @@ __device__ __forceinline__ void store_pair(std::uint8_t* out, std::uint8_t a, st
 }
 
 // This lane's elements of row `half` of its two, made by finish(accumulator), to the head's row at
-// `out`. With `pairs` a head has an even number of elements.
-template <int kSteps, class T, class Finish>
-__device__ __forceinline__ void store_row(T* out, int head_dim, bool pairs,
-                                          const Context<kSteps>& context, int half, int lane,
-                                          Finish finish) {
+// `out`; pieces are pairs.
+template <Heads kHeads, int kSteps, class T, class Finish>
+__device__ __forceinline__ void store_row(T* out, int head_dim, const Context<kSteps>& context,
+                                          int half, int lane, Finish finish) {
 #pragma unroll
   for (int fragment = 0; fragment < kSteps * 4; ++fragment) {
     const int column = fragment * 8 + accumulator_column(lane, 0);
     const T first = finish(static_cast<float>(context.acc[fragment][half * 2]));
     const T second = finish(static_cast<float>(context.acc[fragment][half * 2 + 1]));
-    if (pairs) {
-      if (column < head_dim) store_pair(out + column, first, second);
-    } else {
+    if constexpr (kHeads == Heads::kInElements) {
       if (column < head_dim) out[column] = first;
       if (column + 1 < head_dim) out[column + 1] = second;
+    } else if (kHeads == Heads::kInSteps || column < head_dim) {
+      store_pair(out + column, first, second);
     }
   }
 }
@@ -50,10 +49,13 @@ __device__ __forceinline__ void store_context(const Attention& p, const Attentio
         1.0F / static_cast<float>(context.acc[Context<kSteps>::kSums][half * 2]) * value_scale;
     const std::ptrdiff_t offset = (block.first_query + row) * p.x.ld_out + block.first_column;
     const auto store = [&](auto* out, auto finish) {
-      if (p.out_pairs) {
-        store_row(out + offset, p.x.head_dim, true, context, half, block.lane, finish);
+      const int head_dim = p.x.head_dim;
+      if (!p.out_pairs) {
+        store_row<Heads::kInElements>(out + offset, head_dim, context, half, block.lane, finish);
+      } else if (head_dim < kSteps * kInstructionDepth) {
+        store_row<Heads::kInPieces>(out + offset, head_dim, context, half, block.lane, finish);
       } else {
-        store_row(out + offset, p.x.head_dim, false, context, half, block.lane, finish);
+        store_row<Heads::kInSteps>(out + offset, head_dim, context, half, block.lane, finish);
       }
     };
     if (kStatic && p.x.out_u8 != nullptr) {
