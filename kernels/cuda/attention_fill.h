@@ -172,6 +172,9 @@ __device__ __forceinline__ float load_operands(const Attention& p, const Attenti
   Values<kStatic, kSteps> values(block);
   Keys<kStatic, kSteps> keys(block);
   QueryPieces<kStatic, kSteps> pieces;
+  // Half as many warps have sequences of at most half as many tokens.
+  static_assert(!kOnce || (keys.kBatch * keys.kTeams * kAttentionWarps >= kHeldTokens &&
+                           values.kBatch * kAttentionWarps >= value_units(kHeldTokens, kSteps)));
   // The last values stay until they are quantized, when their largest magnitude is known.
   float largest = 0.0F;
   for (; !kOnce && values.more(block); values.forward()) {
