@@ -1,229 +1,142 @@
 // Fused attention: both products by mma.sync.m16n8k32 on 8-bit operands, the softmax between them
-// in registers. Scores are computed twice, once for the largest of a row and once for its bytes,
-// which is cheaper than keeping them. Every float operation is one of docs/numerics.md.
+// in registers.
 #include "kernels/cuda/attention.h"
 
 #include <cuda_runtime.h>
 
 #include <array>
-#include <limits>
+#include <bit>
+#include <cmath>
+#include <cstddef>
 
 #include "kernels/cuda/attention_fill.h"
+#include "kernels/cuda/attention_passes.h"
+#include "kernels/cuda/attention_store.h"
 #include "kernels/cuda/entry.h"
 #include "kernels/cuda/ptx/launch_order.h"
-#include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
 
 namespace qe::kernels::cuda {
 namespace {
 
-// Scores of one group of tokens, as integers.
-template <int kSteps>
-__device__ __forceinline__ void score_group(int (&acc)[kGroupFragments][4],
-                                            const Queries<kSteps>& queries, std::uint32_t keys,
-                                            int lane) {
-  const RowChunk source = minor_fragment_source(lane);
-#pragma unroll
-  for (int pair = 0; pair < kGroupFragments / 2; ++pair) {
-#pragma unroll
-    for (int step = 0; step < kSteps; ++step) {
-      std::uint32_t b[4];
-      load_matrices(b, keys + static_cast<std::uint32_t>(
-                                  (pair * 16 + source.row) * key_stride(kSteps) +
-                                  step * kInstructionDepth + source.chunk * kChunkBytes));
-      multiply<Signs::kS8S8>(acc[pair * 2], queries.operand[step], b[0], b[1]);
-      multiply<Signs::kS8S8>(acc[pair * 2 + 1], queries.operand[step], b[2], b[3]);
-    }
-  }
+// kHeld: for sequences of up to kHeldTokens.
+template <bool kHeld>
+__device__ __forceinline__ AttentionBlock block_of(const Attention& p, const AttentionWork& work,
+                                                   int steps) {
+  const QueryBlock own = query_block(p.x, work, static_cast<int>(blockIdx.z), p.block_queries);
+  const int places = kHeld ? kHeldTokens : token_places(own.tokens);
+  return {own,
+          dynamic_shared(),
+          attention_layout(places, steps),
+          places,
+          padded_tokens(own.tokens),
+          p.tile_bits,
+          static_cast<int>(threadIdx.x / kWarpLanes),
+          static_cast<int>(threadIdx.x % kWarpLanes),
+          static_cast<int>(blockDim.x / kWarpLanes)};
 }
 
-// visit(fragment, index, score) for this lane's scores of the group that starts at `first`; those
-// of tokens that do not exist are not visited.
-template <int kSteps, class Visit>
-__device__ __forceinline__ void for_each_score(const AttentionBlock& block,
-                                               const Queries<kSteps>& queries, int first,
-                                               Visit visit) {
-  const int lane = block.thread % kWarpLanes;
-  int acc[kGroupFragments][4] = {};
-  score_group(acc, queries,
-              shared_address(block.shared + block.layout.keys + first * key_stride(kSteps)), lane);
-#pragma unroll
-  for (int fragment = 0; fragment < kGroupFragments; ++fragment) {
-    const int token = first + fragment * 8 + accumulator_column(lane, 0);
-    const float2 scale = *reinterpret_cast<const float2*>(block.key_scale() + token);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      if (token + i % 2 < block.tokens) {
-        visit(fragment, i,
-              static_cast<float>(acc[fragment][i]) *
-                  (queries.scale[i / 2] * (i % 2 == 0 ? scale.x : scale.y)));
-      }
-    }
-  }
-}
-
-// Accumulators of the context: fragments of eight elements.
-template <int kSteps>
-struct Context {
-  int acc[kSteps * 4][4] = {};
-  int sum[2] = {};  // of the bytes of two rows
-};
-
-template <int kSteps>
-__device__ __forceinline__ void multiply_values(Context<kSteps>& context,
-                                                const AttentionBlock& block,
-                                                const std::uint32_t (&bytes)[4], int first) {
-  const RowChunk source = minor_fragment_source(block.thread % kWarpLanes);
-  const int stride = value_stride(block.padded);
-  const std::uint32_t values =
-      shared_address(block.shared + block.layout.values + first) +
-      static_cast<std::uint32_t>(source.row * stride + source.chunk * kChunkBytes);
-#pragma unroll
-  for (int pair = 0; pair < kSteps * 2; ++pair) {
-    std::uint32_t b[4];
-    load_matrices(b, values + static_cast<std::uint32_t>(pair * 16 * stride));
-    multiply<Signs::kU8S8>(context.acc[pair * 2], bytes, b[0], b[1]);
-    multiply<Signs::kU8S8>(context.acc[pair * 2 + 1], bytes, b[2], b[3]);
-  }
-}
-
-template <int kSteps>
-__device__ __forceinline__ void attend(Context<kSteps>& context, const AttentionBlock& block,
-                                       const Queries<kSteps>& queries) {
-  float largest[2] = {-std::numeric_limits<float>::infinity(),
-                      -std::numeric_limits<float>::infinity()};
-  for (int first = 0; first < block.padded; first += kTokenGroup) {
-    for_each_score(block, queries, first, [&](int /*fragment*/, int i, float score) {
-      largest[i / 2] = scalar::maximum(score, largest[i / 2]);
-    });
-  }
-#pragma unroll
-  for (float& row : largest) {
-    row = fold_lanes<4>(row, Largest{});
-  }
-  for (int first = 0; first < block.padded; first += kTokenGroup) {
-    std::uint32_t p[kGroupFragments][4] = {};
-    for_each_score(block, queries, first, [&](int fragment, int i, float score) {
-      p[fragment][i] = scalar::round_to_u8(scalar::exp_255(score - largest[i / 2]));
-      context.sum[i / 2] += static_cast<int>(p[fragment][i]);
-    });
-    std::uint32_t bytes[4];
-#pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      const auto byte = [&](int b) {
-        return p[operand_score(r, b).fragment][operand_score(r, b).index];
-      };
-      bytes[r] = pack_bytes(byte(0), byte(1), byte(2), byte(3));
-    }
-    multiply_values(context, block, bytes, first);
-  }
-#pragma unroll
-  for (int& row : context.sum) {
-    row = fold_lanes<4>(row, [](int a, int b) { return a + b; });
-  }
-}
-
-template <int kSteps>
-__device__ __forceinline__ void store_context(const Attention& p, const AttentionBlock& block,
-                                              const Context<kSteps>& context, float value_scale) {
-  const int lane = block.thread % kWarpLanes;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = block.thread / kWarpLanes * kWarpQueries + accumulator_row(lane, half * 2);
-    if (row >= block.queries) {
-      continue;
-    }
-    const float scale = 1.0F / static_cast<float>(context.sum[half]) * value_scale;
-    const std::ptrdiff_t offset = (block.first_query + row) * p.x.ld_out + block.first_column;
-#pragma unroll
-    for (int fragment = 0; fragment < kSteps * 4; ++fragment) {
-      const int column = fragment * 8 + accumulator_column(lane, 0);
-      const auto first = static_cast<float>(context.acc[fragment][half * 2]);
-      const auto second = static_cast<float>(context.acc[fragment][half * 2 + 1]);
-      const int left = p.x.head_dim - column;
-      if (p.x.out_u8 != nullptr) {
-        const std::uint8_t a = scalar::round_to_u8(std::fma(first, scale, p.x.out_zero_point));
-        const std::uint8_t b = scalar::round_to_u8(std::fma(second, scale, p.x.out_zero_point));
-        std::uint8_t* out = p.x.out_u8 + offset + column;
-        if (p.out_pairs && left >= 2) {
-          *reinterpret_cast<std::uint16_t*>(out) = static_cast<std::uint16_t>(a | b << 8);
-        } else {
-          if (left >= 1) out[0] = a;
-          if (left >= 2) out[1] = b;
-        }
-      } else {
-        float* out = p.x.out_f32 + offset + column;
-        if (p.out_pairs && left >= 2) {
-          *reinterpret_cast<float2*>(out) = make_float2(first * scale, second * scale);
-        } else {
-          if (left >= 1) out[0] = first * scale;
-          if (left >= 2) out[1] = second * scale;
-        }
-      }
-    }
-  }
-}
-
-__device__ __forceinline__ AttentionBlock block_of(const Attention& p, int steps) {
-  const QueryBlock own = query_block(p.x);
-  const int padded = padded_tokens(own.tokens);
-  return {own, dynamic_shared(), attention_layout(padded, steps), padded,
-          static_cast<int>(threadIdx.x)};
-}
-
-template <bool kStatic, int kSteps>
-__global__ void __launch_bounds__(kAttentionThreads, kSteps <= 2 ? 4 : 3)
+template <bool kStatic, int kSteps, bool kHeld>
+__global__ void __launch_bounds__(kAttentionThreads, 2)
     attention(const __grid_constant__ Attention p) {
   wait_for_launches_before();
   allow_next_launch();
-  if (static_cast<int>(blockIdx.x) >= *p.x.work_count) {
+  // Neither load waits for the other: no short circuit.
+  const AttentionWork work = p.x.work[blockIdx.x];
+  const bool beyond = static_cast<int>(blockIdx.x) >= *p.x.work_count;
+  const bool none = work.sequence < 0;
+  if (beyond | none) {
     return;
   }
-  const AttentionBlock block = block_of(p, kSteps);
+  const AttentionBlock block = block_of<kHeld>(p, work, kSteps);
+  if (block.queries <= 0) {
+    return;
+  }
   Queries<kSteps> queries;
-  const float loaded_scale = p.in_fours ? load_operands<kStatic, true>(p, block, queries)
-                                        : load_operands<kStatic, false>(p, block, queries);
-  __syncthreads();
-  if (block.thread / kWarpLanes * kWarpQueries >= block.queries) {
+  const float loaded_scale = load_operands<kHeld, kStatic>(p, block, queries);
+  if (!block.has_queries() && (!kHeld || block.members() == 1)) {
     return;
   }
   Context<kSteps> context;
-  attend(context, block, queries);
-  store_context(p, block, context, kStatic ? p.context_scale : loaded_scale);
+  if constexpr (kHeld) {
+    attend_held(block, queries, context);
+    if (block.member() > 0) {
+      return;
+    }
+  } else {
+    attend_any(block, queries, context);
+  }
+  store_context<kStatic>(p, block, context, kStatic ? p.context_scale : loaded_scale);
 }
 
 using Kernel = void (*)(Attention);
 
 constexpr int kMaxSteps = head_steps(kMaxHeadDim);
 
-// By steps of depth, for dynamic and for static operands.
-constexpr std::array<std::array<Kernel, kMaxSteps>, 2> kernels() {
-  static_assert(kMaxSteps == 4);
-  return {{{&attention<false, 1>, &attention<false, 2>, &attention<false, 3>, &attention<false, 4>},
-           {&attention<true, 1>, &attention<true, 2>, &attention<true, 3>, &attention<true, 4>}}};
+// Of a number of steps of depth, for dynamic and for static operands: for sequences of any length,
+// and for short ones.
+struct Instances {
+  std::array<Kernel, 2> any, held;
+};
+constexpr std::array<Instances, kMaxSteps> kernels() {
+  static_assert(kMaxSteps == 4 && kHeldSteps == 2);
+  return {{{{&attention<false, 1, false>, &attention<true, 1, false>},
+            {&attention<false, 1, true>, &attention<true, 1, true>}},
+           {{&attention<false, 2, false>, &attention<true, 2, false>},
+            {&attention<false, 2, true>, &attention<true, 2, true>}},
+           {{&attention<false, 3, false>, &attention<true, 3, false>}, {}},
+           {{&attention<false, 4, false>, &attention<true, 4, false>}, {}}}};
+}
+
+struct Shape {
+  bool held;                 // scores stay in registers
+  int warps, block_queries;  // of a block
+  int parts;                 // blocks that share an item of work
+  int sharers;               // warps that share a tile of queries
+};
+constexpr int kLeastQueries = kQueryBlock / kMostSharers;
+
+// Where blocks of whole items would leave much of a large GPU idle, more blocks have fewer queries
+// each, and warps without queries share those of others. So it is with one query a sequence.
+Shape shape_of(const AttentionLaunch& launch) {
+  const int blocks = launch.work_capacity * launch.heads;
+  const int queries = launch.max_tokens < kQueryBlock ? launch.max_tokens : kQueryBlock;
+  const int parts = blocks <= 64 ? kMostSharers : blocks <= 128 ? 2 : 1;
+  const bool few_queries = queries <= kFewWarps * kWarpQueries;
+  const int warps = few_queries && parts == 1 ? kFewWarps : kAttentionWarps;
+  const int block_queries =
+      launch.first_query_only ? kLeastQueries : lesser(warps * kWarpQueries, kQueryBlock / parts);
+  const bool held = launch.max_tokens <= kHeldTokens && head_steps(launch.head_dim) <= kHeldSteps;
+  return {.held = held,
+          .warps = warps,
+          .block_queries = block_queries,
+          .parts = launch.first_query_only ? 1 : (queries + block_queries - 1) / block_queries,
+          .sharers = held ? warps * kWarpQueries / block_queries : 1};
 }
 
 // Scales in the order of operations of docs/numerics.md.
-Attention attention_of(const AttentionLaunch& launch) {
+Attention attention_of(const AttentionLaunch& launch, const Shape& shape) {
   const AttentionLaunch& x = launch;
+  const bool in_bytes = x.q_u8 != nullptr;
+  const bool in_fours = in_bytes
+                            ? aligned_fours(x.q_u8, x.ld_q) && aligned_fours(x.k_u8, x.ld_kv) &&
+                                  aligned_fours(x.v_u8, x.ld_kv)
+                            : aligned_fours(x.q_f32, x.ld_q) && aligned_fours(x.k_f32, x.ld_kv) &&
+                                  aligned_fours(x.v_f32, x.ld_kv);
+  const bool out_pairs = x.out_u8 != nullptr ? aligned_pairs(x.out_u8) : aligned_pairs(x.out_f32);
   const float inv_root = 1.0F / std::sqrt(static_cast<float>(x.head_dim));
-  const bool whole_heads = x.head_dim % 4 == 0;
-  const bool pairs = x.head_dim % 2 == 0 && x.ld_out % 2 == 0;
-  if (x.q_u8 != nullptr) {
-    return {.x = x,
-            .score_scale = x.k_scale * (x.q_scale * inv_root),
-            .context_scale = x.out_u8 != nullptr ? x.v_scale * x.out_inv_scale : x.v_scale,
-            .in_fours = whole_heads && aligned_fours(x.q_u8, x.ld_q) &&
-                        aligned_fours(x.k_u8, x.ld_kv) && aligned_fours(x.v_u8, x.ld_kv),
-            .out_pairs = pairs && (x.out_u8 != nullptr ? aligned_pairs(x.out_u8)
-                                                       : aligned_pairs(x.out_f32))};
-  }
+  const unsigned element_bytes = in_bytes ? 1 : sizeof(float);
+  const bool fours = x.head_dim % 4 == 0 && in_fours;
   return {.x = x,
-          .score_scale = inv_root,
-          .context_scale = 1.0F,
-          .in_fours = whole_heads && aligned_fours(x.q_f32, x.ld_q) &&
-                      aligned_fours(x.k_f32, x.ld_kv) && aligned_fours(x.v_f32, x.ld_kv),
-          .out_pairs = pairs && aligned_pairs(x.out_f32)};
+          .score_scale = in_bytes ? x.k_scale * (x.q_scale * inv_root) : inv_root,
+          .context_scale = x.out_u8 != nullptr ? x.v_scale * x.out_inv_scale : x.v_scale,
+          .q_row = static_cast<unsigned>(x.ld_q) * element_bytes,
+          .kv_row = static_cast<unsigned>(x.ld_kv) * element_bytes,
+          .block_queries = shape.block_queries,
+          .tile_bits = std::countr_zero(static_cast<unsigned>(shape.warps / shape.sharers)),
+          .in_steps = x.head_dim % kInstructionDepth == 0 && fours,
+          .in_fours = fours,
+          .out_pairs = x.head_dim % 2 == 0 && x.ld_out % 2 == 0 && out_pairs};
 }
 
 }  // namespace
@@ -235,9 +148,10 @@ int prepare_attention() noexcept {
   if (error == cudaSuccess) {
     error = cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   }
-  for (const auto& family : kernels()) {
-    for (const Kernel kernel : family) {
-      if (error == cudaSuccess) {
+  for (const Instances& instances : kernels()) {
+    for (const Kernel kernel :
+         {instances.any[0], instances.any[1], instances.held[0], instances.held[1]}) {
+      if (error == cudaSuccess && kernel != nullptr) {
         error =
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
       }
@@ -250,13 +164,17 @@ int launch_attention(const AttentionLaunch& launch) noexcept {
   if (launch.work_capacity == 0) {
     return cudaSuccess;
   }
-  LaunchConfig config(launch.work_capacity, kAttentionThreads,
-                      static_cast<int>(attention_shared_bytes(launch.max_tokens, launch.head_dim)),
-                      launch.stream);
-  config.set_grid_rows(launch.heads);
-  const Kernel kernel = kernels()[launch.q_u8 != nullptr ? 1 : 0]
-                                 [static_cast<std::size_t>(head_steps(launch.head_dim) - 1)];
-  return config.launch(kernel, attention_of(launch));
+  const Shape shape = shape_of(launch);
+  const int steps = head_steps(launch.head_dim);
+  const std::size_t shared_bytes = attention_shared_bytes(launch.max_tokens, launch.head_dim) +
+                                   (shape.sharers > 1 ? shared_context_bytes(steps) : 0);
+  LaunchConfig config(launch.work_capacity, shape.warps * kWarpLanes,
+                      static_cast<int>(shared_bytes), launch.stream);
+  config.set_grid_rows(launch.heads, shape.parts);
+  const Instances instances = kernels()[static_cast<std::size_t>(steps - 1)];
+  const Kernel kernel =
+      (shape.held ? instances.held : instances.any)[launch.q_u8 != nullptr ? 1 : 0];
+  return config.launch(kernel, attention_of(launch, shape));
 }
 
 }  // namespace qe::kernels::cuda

@@ -13,7 +13,8 @@
 
 namespace qe::kernels::cuda {
 
-// A block's queries: those of `sequence` from the first_query-th on, kQueryBlock at most.
+// A block's queries: those of `sequence` from the first_query-th on, kQueryBlock at most; none
+// where the sequence is negative.
 struct AttentionWork {
   std::int32_t sequence, first_query;
 };
@@ -22,7 +23,8 @@ struct AttentionWork {
 // values, and the same rows of queries and results, or, with first_query_only, row s of both. Head
 // h has the columns [h * head_dim, (h + 1) * head_dim) of all four. Dynamic: the f32 pointers are
 // set and the result is f32. Static: the u8 pointers are set (zero point 128) and the result is
-// out_u8 or, where that is null, out_f32. At most kMaxHeadDim elements a head.
+// out_u8 or, where that is null, out_f32. No sequence is empty, a head has at most kMaxHeadDim
+// elements, and rows of queries, keys and values are less than 2^20 bytes apart.
 struct AttentionLaunch {
   const float* q_f32 = nullptr;
   const float* k_f32 = nullptr;
@@ -45,15 +47,15 @@ struct AttentionLaunch {
   bool first_query_only = false;
   const std::int32_t* offsets = nullptr;
   const AttentionWork* work = nullptr;
-  const std::int32_t* work_count = nullptr;  // items of this run; none beyond them is looked at
-  int work_capacity = 0;
-  int max_tokens = 0;  // of the longest sequence there may be
+  const std::int32_t* work_count = nullptr;  // items of this run; none beyond them is used
+  int work_capacity = 0;                     // items there is memory for
+  int max_tokens = 0;                        // of the longest sequence there may be
   LaunchStream stream;
 };
 
 // Shared memory of a block; a launch fails where the device does not give a block so much.
 constexpr std::size_t attention_shared_bytes(int tokens, int head_dim) {
-  return attention_layout(padded_tokens(tokens), head_steps(head_dim)).bytes;
+  return attention_layout(token_places(tokens), head_steps(head_dim)).bytes;
 }
 
 // Lets the kernels use all the shared memory that the current device gives a block. Once a device,

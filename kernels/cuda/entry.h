@@ -63,8 +63,11 @@ class LaunchConfig {
   LaunchConfig(const LaunchConfig&) = delete;
   LaunchConfig& operator=(const LaunchConfig&) = delete;
 
-  // As many rows of blocks.
-  void set_grid_rows(int rows) { config_.gridDim.y = static_cast<unsigned>(rows); }
+  // As many rows of blocks, in as many layers.
+  void set_grid_rows(int rows, int layers = 1) {
+    config_.gridDim.y = static_cast<unsigned>(rows);
+    config_.gridDim.z = static_cast<unsigned>(layers);
+  }
   // As many blocks along x are a cluster. At most once.
   void set_cluster(int blocks) {
     auto& dimension = add(cudaLaunchAttributeClusterDimension).clusterDim;

@@ -1,6 +1,8 @@
 // Values that the lanes of a warp put together. Device code.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/cuda/tile_maps.h"
 #include "kernels/scalar_math.h"
 
@@ -18,6 +20,11 @@ struct Largest {
   }
 };
 
+// NaN of two NaN alone, in one instruction; of zeros of both signs it may be either.
+struct LargestNumber {
+  __device__ __forceinline__ float operator()(float a, float b) const { return std::fmax(a, b); }
+};
+
 // combine() over the values of kLanes neighbouring lanes, for all of them: first lanes kLanes / 2
 // apart, at last neighbours. Every lane of the warp takes part.
 template <int kLanes, class T, class Combine>
@@ -27,6 +34,33 @@ __device__ __forceinline__ T fold_lanes(T value, Combine combine) {
     value = combine(value, __shfl_xor_sync(0xFFFFFFFFU, value, distance));
   }
   return value;
+}
+
+// Likewise for each of kValues values: a lane gets the result of value lane % kValues. Of two
+// values a lane keeps one and hands over the other, so that fewer are left at each distance. Powers
+// of two.
+template <int kLanes, int kValues, class T, class Combine>
+__device__ __forceinline__ T fold_apart(const T (&given)[kValues], int lane, Combine combine) {
+  T values[kValues];
+#pragma unroll
+  for (int i = 0; i < kValues; ++i) {
+    values[i] = given[i];
+  }
+#pragma unroll
+  for (int distance = 1; distance < kLanes; distance *= 2) {
+    const int left = kValues / distance;
+    if (left <= 1) {
+      values[0] = combine(values[0], __shfl_xor_sync(0xFFFFFFFFU, values[0], distance));
+    }
+    const bool odd = (lane & distance) != 0;
+#pragma unroll
+    for (int i = 0; i < left / 2; ++i) {
+      const T kept = odd ? values[2 * i + 1] : values[2 * i];
+      const T given_away = odd ? values[2 * i] : values[2 * i + 1];
+      values[i] = combine(kept, __shfl_xor_sync(0xFFFFFFFFU, given_away, distance));
+    }
+  }
+  return values[0];
 }
 
 // combine() over the values of all kWarps warps of a block, for all threads. `places` are kWarps

@@ -14,18 +14,26 @@ struct QueryBlock {
   int first_column;
 };
 
-// Of block (work item, head). Launch: AttentionLaunch or HalfAttentionLaunch.
+// Of head blockIdx.y and an item of work, the part of it from query part * most on, of at most so
+// many; there may be none. Launch: AttentionLaunch or HalfAttentionLaunch.
 template <class Launch>
-__device__ __forceinline__ QueryBlock query_block(const Launch& x) {
-  const AttentionWork work = x.work[blockIdx.x];
+__device__ __forceinline__ QueryBlock query_block(const Launch& x, const AttentionWork& work,
+                                                  int part, int most) {
   const int first_token = x.offsets[work.sequence];
   const int tokens = x.offsets[work.sequence + 1] - first_token;
-  const int left = tokens - work.first_query;
+  const int first_query = work.first_query + part * most;
+  const int left = tokens - first_query;
   return {.tokens = tokens,
           .first_token = first_token,
-          .first_query = x.first_query_only ? work.sequence : first_token + work.first_query,
-          .queries = x.first_query_only ? 1 : (left < kQueryBlock ? left : kQueryBlock),
+          .first_query = x.first_query_only ? work.sequence : first_token + first_query,
+          .queries = x.first_query_only ? 1 : (left < most ? left : most),
           .first_column = static_cast<int>(blockIdx.y) * x.head_dim};
+}
+
+// Of block (work item, head).
+template <class Launch>
+__device__ __forceinline__ QueryBlock query_block(const Launch& x) {
+  return query_block(x, x.work[blockIdx.x], 0, kQueryBlock);
 }
 
 }  // namespace qe::kernels::cuda

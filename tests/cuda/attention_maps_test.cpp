@@ -76,14 +76,30 @@ TEST_CASE("every key and value is quantized once") {
 
     constexpr int kGroups = 3;
     std::set<std::tuple<int, int, int>> items;
-    for (int i = 0; i < kGroups * value_items(steps); ++i) {
-      const ValueItem item = value_item(i, steps);
-      CHECK((item.group < kGroups && item.word < kGroupWords));
-      CHECK((item.column % 4 == 0 && item.column < steps * kInstructionDepth));
-      items.insert({item.group, item.word, item.column});
+    for (int unit = 0; unit < value_units(kGroups * kTokenGroup, steps); ++unit) {
+      for (int lane = 0; lane < kWarpLanes; ++lane) {
+        const ValueItem item = value_item(unit, lane, steps);
+        CHECK((item.group < kGroups && item.word < kGroupWords));
+        CHECK((item.column % 4 == 0 && item.column < steps * kInstructionDepth));
+        items.insert({item.group, item.word, item.column});
+      }
     }
     CHECK(items.size() ==
           static_cast<std::size_t>(kGroups * kGroupWords * steps * kInstructionDepth / 4));
+  }
+}
+
+TEST_CASE("a lane finds the scales of its keys one after another") {
+  for (int lane = 0; lane < kWarpLanes; ++lane) {
+    for (int fragment = 0; fragment < kGroupFragments; ++fragment) {
+      for (int index = 0; index < 4; ++index) {
+        const int token = fragment * 8 + accumulator_column(lane, index);
+        for (const int group : {0, 3 * kTokenGroup}) {
+          CHECK(key_scale_place(group + token) ==
+                group + lane % 4 * kLaneScales + fragment * 2 + index % 2);
+        }
+      }
+    }
   }
 }
 
@@ -95,6 +111,8 @@ TEST_CASE("attention's shared memory: pieces apart and aligned, few bank conflic
       CHECK(layout.key_scale - layout.values ==
             static_cast<std::size_t>(steps * kInstructionDepth * value_stride(padded)));
       CHECK(layout.key_scale % kChunkBytes == 0);
+      CHECK(layout.folds % kChunkBytes == 0);
+      CHECK(layout.bytes % kChunkBytes == 0);
       CHECK(layout.folds - layout.key_scale == padded * sizeof(float));
       CHECK(layout.bytes - layout.folds == kAttentionWarps * sizeof(float));
       // ldmatrix takes eight rows of 16 bytes at a time.
@@ -108,7 +126,7 @@ TEST_CASE("attention's shared memory: pieces apart and aligned, few bank conflic
       std::vector<int> values;
       for (int lane = 0; lane < kWarpLanes; ++lane) {
         keys.push_back(lane / kKeyLanes * key_stride(steps) + key_column(lane, 0));
-        const ValueItem item = value_item(lane, steps);
+        const ValueItem item = value_item(0, lane, steps);
         values.push_back(item.column * value_stride(padded) + item.word * 4);
       }
       CHECK(words_of_a_bank(keys) <= 2);
@@ -117,12 +135,22 @@ TEST_CASE("attention's shared memory: pieces apart and aligned, few bank conflic
   }
 }
 
+TEST_CASE("what warps share fits besides short sequences") {
+  constexpr std::size_t kOfCompute86 = 101376;  // the least of what the kernels are for
+  CHECK(kSharedLargestBytes % kChunkBytes == 0);
+  CHECK(shared_context_bytes(2) == 512 + 8 * 9 * 512);
+  CHECK(attention_shared_bytes(kHeldTokens, kHeldSteps * kInstructionDepth) +
+            shared_context_bytes(kHeldSteps) <=
+        kOfCompute86);
+}
+
 TEST_CASE("attention's shared memory for what a GPU gives a block") {
   constexpr std::size_t kOfCompute90 = 232448;
-  CHECK(attention_shared_bytes(128, 64) == 128 * 80 + 64 * 144 + 128 * 4 + 16);
+  CHECK(attention_shared_bytes(128, 64) == 128 * 80 + 64 * 144 + 128 * 4 + 32);
   CHECK(attention_shared_bytes(512, 64) <= kOfCompute90 / 2);
   CHECK(attention_shared_bytes(512, 128) <= kOfCompute90);
   CHECK(attention_shared_bytes(1536, 64) <= kOfCompute90);
   CHECK(attention_shared_bytes(2048, 64) > kOfCompute90);
-  CHECK(attention_shared_bytes(1, 1) == attention_shared_bytes(32, 32));
+  CHECK(attention_shared_bytes(1, 1) == attention_shared_bytes(kHeldTokens, 32));
+  CHECK(attention_shared_bytes(kHeldTokens + 1, 32) == attention_shared_bytes(kHeldTokens + 32, 1));
 }

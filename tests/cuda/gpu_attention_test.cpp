@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <vector>
@@ -137,6 +139,27 @@ void expect(const Batch& batch, AttentionArgs args, auto set_operands, std::vect
   }
 }
 
+// What a launch allows for beyond its batch: that is what its shape is chosen by.
+struct Spare {
+  int blocks = 0;
+  int tokens = 0;
+};
+constexpr int kManyBlocks = 130;  // of all heads
+
+Spare random_spare(const Batch& batch, Random& random) {
+  static constexpr int kBlocks[] = {0, 3, 70, kManyBlocks, kManyBlocks};
+  const bool any_length = random.integer(0, 2) == 0;
+  return {.blocks = (kBlocks[random.integer(0, 4)] + batch.heads - 1) / batch.heads,
+          .tokens = any_length ? std::max(0, cuda::kHeldTokens + 1 - batch.longest)
+                               : random.integer(0, 3)};
+}
+
+// Items that nothing may come of.
+std::vector<AttentionWork> with_spare(std::vector<AttentionWork> work) {
+  work.resize(work.size() + kManyBlocks, {.sequence = 1 << 30, .first_query = 1 << 30});
+  return work;
+}
+
 // What both kinds of launches share, its arrays in device memory.
 struct DeviceBatch {
   DeviceArray<std::int32_t> offsets, work_count;
@@ -145,9 +168,9 @@ struct DeviceBatch {
   explicit DeviceBatch(const Batch& batch)
       : offsets(batch.offsets),
         work_count(std::vector<std::int32_t>{static_cast<std::int32_t>(batch.work.size())}),
-        work(batch.work) {}
+        work(with_spare(batch.work)) {}
 
-  cuda::AttentionLaunch launch(const Batch& batch, int spare_blocks) const {
+  cuda::AttentionLaunch launch(const Batch& batch, const Spare& spare) const {
     cuda::AttentionLaunch launch;
     launch.ld_q = batch.ld;
     launch.ld_kv = batch.ld;
@@ -158,8 +181,8 @@ struct DeviceBatch {
     launch.offsets = offsets.data();
     launch.work = work.data();
     launch.work_count = work_count.data();
-    launch.work_capacity = static_cast<int>(batch.work.size()) + spare_blocks;
-    launch.max_tokens = batch.longest + spare_blocks;
+    launch.work_capacity = static_cast<int>(batch.work.size()) + spare.blocks;
+    launch.max_tokens = batch.longest + spare.tokens;
     return launch;
   }
 };
@@ -169,7 +192,10 @@ void run(const cuda::AttentionLaunch& launch) {
   require(cudaDeviceSynchronize());
 }
 
-void check_dynamic(const Batch& batch, Random& random) {
+// `edit` changes rows of queries, keys and values that are side by side, as many as tokens.
+void check_dynamic(
+    const Batch& batch, Random& random,
+    const std::function<void(const Batch&, std::span<float>)>& edit = [](auto&, auto) {}) {
   std::vector<float> qkv(batch.in_size());
   std::vector<float> q(batch.query_size());
   random.fill(qkv, random.integer(0, 3) == 0 ? 8.0F : 1.0F);
@@ -179,6 +205,7 @@ void check_dynamic(const Batch& batch, Random& random) {
                                  batch.offsets.back(), random.integer(1, 3 * batch.width()),
                                  batch.ld);
   }
+  edit(batch, std::span(qkv).subspan(static_cast<std::size_t>(batch.start)));
   const bool own_queries = batch.first_query_only;
   std::vector<float> expected(batch.out_size(), -12345.0F);
   const DeviceArray out(expected);
@@ -192,7 +219,7 @@ void check_dynamic(const Batch& batch, Random& random) {
   const DeviceBatch device(batch);
   const DeviceArray device_qkv(qkv);
   const DeviceArray device_q(q);
-  cuda::AttentionLaunch launch = device.launch(batch, random.integer(0, 3));
+  cuda::AttentionLaunch launch = device.launch(batch, random_spare(batch, random));
   launch.q_f32 = (own_queries ? device_q : device_qkv).data() + batch.start;
   launch.k_f32 = device_qkv.data() + batch.start + batch.width();
   launch.v_f32 = launch.k_f32 + batch.width();
@@ -228,7 +255,7 @@ void check_static(const Batch& batch, Random& random) {
   const DeviceBatch device(batch);
   const DeviceArray device_qkv(std::span<const std::uint8_t>(qkv).first(batch.in_size()));
   const DeviceArray device_q(std::span<const std::uint8_t>(q).first(batch.query_size()));
-  cuda::AttentionLaunch launch = device.launch(batch, random.integer(0, 3));
+  cuda::AttentionLaunch launch = device.launch(batch, random_spare(batch, random));
   launch.q_u8 = (own_queries ? device_q : device_qkv).data() + batch.start;
   launch.k_u8 = device_qkv.data() + batch.start + batch.width();
   launch.v_u8 = launch.k_u8 + batch.width();
@@ -293,6 +320,77 @@ TEST_CASE("GPU: attention at the edges of groups, blocks and heads") {
   }
 }
 
+// Every tail of the last group and every shape of launch, on heads of whole steps, of pieces and of
+// elements, with results in pairs and in single elements.
+TEST_CASE("GPU: attention over sequences that end anywhere in a group of tokens") {
+  Random random(7);
+  REQUIRE(cuda::prepare_attention() == cudaSuccess);
+  for (const int whole : {0, 64, 128}) {
+    for (const int head_dim : {64, 60, 62, 63}) {
+      CAPTURE(whole);
+      CAPTURE(head_dim);
+      std::vector<int> lengths;
+      const int step = head_dim == 64 ? 1 : 5;
+      for (int tail = 1; tail <= cuda::kTokenGroup; tail += step) lengths.push_back(whole + tail);
+      Batch batch = batch_of(lengths, 1, head_dim);
+      if (head_dim == 60) batch.ld_out += 1;
+      batch.first_query_only = head_dim == 64 && whole == 64;
+      make_work(batch, random);
+      check_dynamic(batch, random);
+      check_static<std::uint8_t>(batch, random);
+      check_static<float>(batch, random);
+    }
+  }
+}
+
+namespace {
+
+using Edit = std::function<void(const Batch&, std::span<float>)>;
+
+// One element of a row of each kind, from a column on.
+Edit plant(float value, int part) {
+  return [=](const Batch& batch, std::span<float> rows) {
+    for (int token = 0; token < batch.offsets.back(); token += 3) {
+      rows[static_cast<std::size_t>(token * batch.ld + part * batch.width() + token % 7)] = value;
+    }
+  };
+}
+// Rows of one part a power of two larger or smaller, each by another, down to ranges that count as
+// zero and up to the largest floats.
+Edit spread(int part) {
+  return [=](const Batch& batch, std::span<float> rows) {
+    for (int token = 0; token < batch.offsets.back(); ++token) {
+      const float factor = std::ldexp(1.0F, token * 37 % 240 - 116);
+      for (int column = 0; column < batch.width(); ++column) {
+        rows[static_cast<std::size_t>(token * batch.ld + part * batch.width() + column)] *= factor;
+      }
+    }
+  };
+}
+
+}  // namespace
+
+TEST_CASE("GPU: attention on values that are not finite, and of all magnitudes") {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Random random(8);
+  REQUIRE(cuda::prepare_attention() == cudaSuccess);
+  for (const std::vector<int>& lengths :
+       {std::vector{1, 5, 33}, std::vector{70, 128}, std::vector{131}}) {
+    Batch batch = batch_of(lengths, 1, 64);
+    make_work(batch, random);
+    for (const int part : {0, 1, 2}) {
+      CAPTURE(batch.longest);
+      CAPTURE(part);
+      for (const float value : {kInf, -kInf, std::numeric_limits<float>::quiet_NaN(),
+                                std::numeric_limits<float>::max(), 0x1p-126F}) {
+        CAPTURE(value);
+        check_dynamic(batch, random, plant(value, part));
+      }
+      check_dynamic(batch, random, spread(part));
+    }
+  }
+}
+
 TEST_CASE("GPU: attention over as many tokens as fit, and one group more") {
   Random random(6);
   REQUIRE(cuda::prepare_attention() == cudaSuccess);
@@ -308,7 +406,7 @@ TEST_CASE("GPU: attention over as many tokens as fit, and one group more") {
   const std::vector<float> qkv(batch.in_size());
   const DeviceArray device_qkv(qkv);
   const DeviceArray out(std::vector<float>(batch.out_size(), 1.0F));
-  cuda::AttentionLaunch launch = device_batch.launch(batch, 0);
+  cuda::AttentionLaunch launch = device_batch.launch(batch, {});
   launch.q_f32 = device_qkv.data();
   launch.k_f32 = device_qkv.data() + 64;
   launch.v_f32 = device_qkv.data() + 128;
