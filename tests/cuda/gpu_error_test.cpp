@@ -50,6 +50,27 @@ void check_works() {
   check_result(ones);
 }
 
+// Takes all of a GPU's memory in smaller and smaller blocks, until less is left than a Gemm needs.
+class FullMemory {
+ public:
+  FullMemory() {
+    for (std::size_t bytes = std::size_t{1} << 36U; bytes >= std::size_t{1} << 20U; bytes /= 2) {
+      for (void* block = nullptr; cudaMalloc(&block, bytes) == cudaSuccess;) {
+        blocks_.push_back(block);
+      }
+      static_cast<void>(cudaGetLastError());
+    }
+  }
+  ~FullMemory() {
+    for (void* block : blocks_) static_cast<void>(cudaFree(block));
+  }
+  FullMemory(const FullMemory&) = delete;
+  FullMemory& operator=(const FullMemory&) = delete;
+
+ private:
+  std::vector<void*> blocks_;
+};
+
 // What `body` throws on a thread of its own; empty: nothing.
 template <class Body>
 std::string thrown_on_a_thread(const Body& body) {
@@ -95,19 +116,13 @@ TEST_CASE("every kernel can be launched by a thread that has called nothing of C
 
 TEST_CASE("too little memory is refused before anything is allocated, with both figures") {
   check_works();  // modules are loaded at their first use, for which there is no memory below
-  std::vector<void*> blocks;
-  // Smaller and smaller blocks, until less is left than a Gemm needs.
-  for (std::size_t bytes = std::size_t{1} << 36; bytes >= std::size_t{1} << 20; bytes /= 2) {
-    for (void* block = nullptr; cudaMalloc(&block, bytes) == cudaSuccess;) blocks.push_back(block);
-    static_cast<void>(cudaGetLastError());
-  }
   std::string message;
   try {
+    const FullMemory nothing_left;
     const qe::cuda::Gemm gemm(0);
   } catch (const qe::ResourceError& error) {
     message = error.detail().expected + " " + error.detail().actual;
   }
-  for (void* block : blocks) qe::test::require(cudaFree(block));
   CHECK(message.find("bytes free") != std::string::npos);
   check_works();
 }
