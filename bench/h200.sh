@@ -1,121 +1,218 @@
 #!/usr/bin/env bash
 # One step of what docs/benchmarks/h200.md describes:
 #   bench/h200.sh build [JOBS] | pack        with CUDA 13 and the packages of the project
-#   bench/h200.sh unpack, then test | sanitize | models | bert | peers | bench | kernels
-#                                            with an NVIDIA GPU and its driver
-# The steps of the second line need nothing but the archive that pack makes (and, for sanitize and
-# bench, the CUDA toolkit; for peers, PyTorch and transformers), so they run on a machine that cannot
-# build. Each takes less than ten minutes; results go to out/h200 or the folder that QE_OUT names.
+#   bench/h200.sh unpack, then first         with an NVIDIA GPU and its driver: what matters most,
+#                                            in one command of less than nine minutes
+#   bench/h200.sh test | sanitize [TOOL...] | models | bert [PAIRS [SECONDS]] | peers BATCH |
+#                 bench [SHAPES...] | kernels
+# The steps with a GPU need nothing but the archive that pack makes, Python 3, of the CUDA toolkit
+# cuBLASLt (bert, peers, bench, kernels) or compute-sanitizer, and for peers PyTorch and
+# transformers. Each takes less than ten minutes.
+# QE_WORK: the folder of the archive and of what it holds (default out/h200).
+# QE_OUT: of the results (default QE_WORK/results).
 # QE_DATA_DIR: shared models and data, for pack (default ../shared).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly build=build/cuda
-readonly out=${QE_OUT:-out/h200}
-readonly bin=$out/bin
+mkdir -p "${QE_WORK:=out/h200}" "${QE_OUT:=$QE_WORK/results}"
+QE_WORK=$(cd "$QE_WORK" && pwd)
+QE_OUT=$(cd "$QE_OUT" && pwd)
+export QE_WORK QE_OUT PATH=$PATH:/usr/local/cuda/bin:/usr/local/cuda/compute-sanitizer
+readonly work=$QE_WORK out=$QE_OUT
+readonly bin=$work/bin
 readonly data=${QE_DATA_DIR:-../shared}
 readonly tools=(qe-bench qe-eval qe-inspect qe-quantize qe-run)
 readonly sets=(emotion hatexplain)
-mkdir -p "$out"
-export PATH=$PATH:/usr/local/cuda/bin
-export LD_LIBRARY_PATH=$bin/lib:/usr/local/cuda/lib64:${LD_LIBRARY_PATH:-}
-
+# What test_cuda_gpu reads.
+readonly sources=(models/tiny-emotion models/tiny-shapes data/demo-sentences
+  tests/data/models/distilbert)
 readonly small=1x3072x768,1x768x3072,1x4096x1024,1x1024x4096,16x3072x768,16x768x3072,16x4096x1024,16x1024x4096,32x3072x768,32x768x3072,32x4096x1024,32x1024x4096
 
-# Without oneDNN: nothing here compares with it.
+fail() {
+  echo "h200.sh: $*" >&2
+  exit 1
+}
+
+# With oneDNN, for the tests that compare FP16 sessions with floats on the CPU. The programs find
+# packed libraries by themselves, and the libraries each other: an LD_LIBRARY_PATH would reach
+# python3 and compute-sanitizer, too.
 step_build() {
-  cmake --preset cuda -DQE_ONEDNN=OFF
+  # shellcheck disable=SC2016  # the loader's word
+  cmake --preset cuda -DCMAKE_BUILD_RPATH='$ORIGIN/lib' \
+    -DCMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed,--disable-new-dtags
   cmake --build --preset cuda -j "${1:-$(nproc)}" \
     --target test_cuda_gpu test_cuda_maps test_cuda_checks test_cuda_sass "${tools[@]}"
-  ctest --test-dir "$build" --output-on-failure -R '^cuda_'
+  ctest --test-dir "$build" --output-on-failure -R '^cuda_' -LE gpu
 }
 
 # The programs, the shared libraries they need but for the system's own and CUDA's, INT8 models and
-# their texts, all in one archive.
+# their texts, what the tests read, all in one archive.
 step_pack() {
   local tool name
-  rm -rf "$bin" "$out/models" "$out/data"
-  mkdir -p "$bin/lib" "$out/models" "$out/data"
+  rm -rf "$bin" "$work/models" "$work/data" "$work/source"
+  mkdir -p "$bin/lib" "$work/models" "$work/data" "$work/source"
   strip -o "$bin/test_cuda_gpu" "$build/tests/cuda/test_cuda_gpu"
   for tool in "${tools[@]}"; do strip -o "$bin/$tool" "$build/tools/$tool"; done
   ldd "$bin"/test_cuda_gpu "$bin"/qe-* | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
     grep -Ev '/(libc|libm|libdl|librt|libpthread|libcublas[^/]*)\.so' |
     xargs -r cp -L -t "$bin/lib"
-  cp "$data/data/vocab/bert-base-uncased.txt" "$out/data"
+  getconf GNU_LIBC_VERSION >"$bin/built-with"
+  cp -rL --parents "${sources[@]}" "$work/source"
+  cp "$data/data/vocab/bert-base-uncased.txt" "$work/data"
   for name in "${sets[@]}"; do
-    "$bin/qe-quantize" "$data/models/minilm-$name" "$out/models/minilm-$name"
-    cp "$data/data/$name/test.tsv" "$out/data/$name.tsv"
+    "$bin/qe-quantize" "$data/models/minilm-$name" "$work/models/minilm-$name"
+    cp "$data/data/$name/test.tsv" "$work/data/$name.tsv"
   done
-  tar -C "$out" -cJf "$out/pack.tar.xz" bin models data
-  du -sh "$bin" "$out/pack.tar.xz"
+  tar -C "$work" -cf - bin models data source | xz -T0 >"$work/pack.tar.xz"
+  du -sh "$bin" "$work/pack.tar.xz"
 }
 
-step_unpack() { tar -C "$out" -xJf "$out/pack.tar.xz"; }
+# Python unpacks where xz is missing.
+step_unpack() {
+  tar -C "$work" -xJf "$work/pack.tar.xz" 2>/dev/null ||
+    python3 -m tarfile -e "$work/pack.tar.xz" "$work"
+  "$bin/qe-inspect" --version ||
+    fail "the programs do not start here: built with $(<"$bin/built-with"), here is" \
+      "$(getconf GNU_LIBC_VERSION 2>&1)"
+}
+
+cublaslt_folders() {
+  printf '%s\n' /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib
+  tr : '\n' <<<"${LD_LIBRARY_PATH:-}"
+  ldconfig -p | sed -n 's|.*=> \(.*\)/libcublasLt\.so\.13$|\1|p'
+  python3 - <<'PY'
+import importlib.util
+
+wheels = importlib.util.find_spec("nvidia")  # where PyTorch's libraries are
+for folder in wheels.submodule_search_locations if wheels else []:
+    print(f"{folder}/cu13/lib")
+PY
+}
+
+# qe-bench is linked with cuBLASLt, and models in FP16 load it. A link among the packed libraries is
+# where the programs find it.
+need_cublaslt() {
+  local folder
+  [ ! -e "$bin/lib/libcublasLt.so.13" ] || return 0
+  while read -r folder; do
+    if [ -e "$folder/libcublasLt.so.13" ]; then
+      ln -sfn "$folder/libcublasLt.so.13" "$bin/lib"
+      return
+    fi
+  done < <(cublaslt_folders)
+  fail "no libcublasLt.so.13 in the CUDA toolkit, LD_LIBRARY_PATH, ldconfig's list or the wheel" \
+    "nvidia-cublas"
+}
+
+step_devices() {
+  nvidia-smi --format=csv --query-gpu=name,driver_version,clocks.max.sm,power.limit || true
+  grep -m 1 'model name' /proc/cpuinfo
+  "$bin/qe-inspect" --devices
+}
+
+# gpu_tests COUNT FLAG...: COUNT random cases where it is not empty.
+gpu_tests() {
+  local -r count=$1
+  shift
+  env QE_SOURCE_DIR="$work/source" ${count:+QE_TEST_SHAPES="$count"} "$bin/test_cuda_gpu" "$@"
+}
+
+# The test that makes an error on purpose has a process to itself; the name of the test may change,
+# so it is counted.
+step_error() {
+  gpu_tests '' --no-skip -tc='an error in the middle of a stream*' | tee "$out/test-error.txt"
+  grep -q ' 1 passed' "$out/test-error.txt" || fail "the test of an error in the middle did not run"
+}
+
+step_products() { gpu_tests "${1:-}" -sf='*gpu_gemm_test*'; }
+
+# Rows, attention, sessions, refusals.
+step_others() { gpu_tests "${1:-}" -sfe='*gpu_gemm_test*'; }
 
 step_test() {
-  "$bin/qe-inspect" --devices
-  "$bin/test_cuda_gpu"
+  local part failed=()
+  step_devices
+  for part in products others error; do
+    # A process of its own, so that a failure ends this part alone.
+    bash "$self" "$part" || failed+=("$part")
+  done
+  [ "${#failed[@]}" -eq 0 ] || fail "failed: ${failed[*]}"
 }
 
-# The test that makes an error on purpose stays out. Racecheck is the slowest: fewer products.
+# Racecheck is the slowest. cuBLASLt's own kernels stay out, as does the error made on purpose.
 step_sanitize() {
-  local tool failed=()
-  for tool in memcheck synccheck initcheck racecheck; do
+  local tool shapes flags failed=() chosen=("$@")
+  local -r tests='random products*,no rows*,refused*,every kernel can be launched*,GPU: quant*,'\
+'GPU: layer*,GPU: sums*,GPU: a choice*,GPU: attention over random*,attention of halves,'\
+'sums of embeddings in halves,layer normalization of halves,chosen rows*,activation and residual*,'\
+'a batch in a caller*,sessions of one plan*'
+  command -v compute-sanitizer >/dev/null || fail "no compute-sanitizer in the CUDA toolkit"
+  [ "$#" -gt 0 ] || chosen=(memcheck synccheck initcheck racecheck)
+  for tool in "${chosen[@]}"; do
     echo "== $tool"
-    QE_TEST_SHAPES=$([ "$tool" = racecheck ] && echo 60 || echo 300) timeout 140 \
-      compute-sanitizer --tool "$tool" --error-exitcode 3 \
-      "$bin/test_cuda_gpu" -tc='random products*,no rows*,refused*' 2>&1 |
-      tee "$out/sanitize-$tool.txt" || failed+=("$tool")
+    shapes=60 flags=()
+    if [ "$tool" = racecheck ]; then shapes=15 flags=(--racecheck-detect-level error); fi
+    QE_TEST_SHAPES=$shapes QE_SOURCE_DIR=$work/source timeout -k 5 $((560 / ${#chosen[@]})) \
+      compute-sanitizer --tool "$tool" "${flags[@]}" --error-exitcode 3 \
+      "$bin/test_cuda_gpu" -tc="$tests" 2>&1 |
+      tee "$out/sanitize-$tool.txt" || failed+=("$tool ($?)")
   done
-  [ "${#failed[@]}" -eq 0 ] || {
-    echo "failed: ${failed[*]}" >&2
-    return 1
-  }
+  [ "${#failed[@]}" -eq 0 ] || fail "failed (124: out of time): ${failed[*]}"
 }
 
 # Every text on the CPU and on the GPU: the same logits to the last digit, hence the same labels.
 # Then accuracy and texts a second.
 step_models() {
-  local name failed=()
+  local name failed=() texts=$work/texts
+  mkdir -p "$texts"
   for name in "${sets[@]}"; do
-    tail -n +2 "$out/data/$name.tsv" | cut -f 1 >"$out/$name.txt"
-    "$bin/qe-run" "$out/models/minilm-$name" --format jsonl <"$out/$name.txt" >"$out/$name-cpu.jsonl"
-    "$bin/qe-run" "$out/models/minilm-$name" --device cuda --format jsonl <"$out/$name.txt" \
-      >"$out/$name-cuda.jsonl"
-    if cmp "$out/$name-cpu.jsonl" "$out/$name-cuda.jsonl"; then
-      echo "$name: $(wc -l <"$out/$name.txt") texts, the same logits on both"
+    tail -n +2 "$work/data/$name.tsv" | cut -f 1 >"$texts/$name.txt"
+    "$bin/qe-run" "$work/models/minilm-$name" --format jsonl <"$texts/$name.txt" \
+      >"$texts/$name-cpu.jsonl"
+    "$bin/qe-run" "$work/models/minilm-$name" --device cuda --format jsonl <"$texts/$name.txt" \
+      >"$texts/$name-cuda.jsonl"
+    if diff "$texts/$name-cpu.jsonl" "$texts/$name-cuda.jsonl" >"$texts/$name.diff"; then
+      echo "$name: $(wc -l <"$texts/$name.txt") texts, the same logits on both"
     else
-      failed+=("$name")
+      failed+=("$name ($(grep -c '^<' "$texts/$name.diff") texts)")
+      head -c 2000 "$texts/$name.diff"
     fi
-    "$bin/qe-eval" "$out/models/minilm-$name" --data "$out/data/$name.tsv" --device cuda --batch 256 |
-      tee "$out/$name-eval.txt"
+    "$bin/qe-eval" "$work/models/minilm-$name" --data "$work/data/$name.tsv" --device cuda \
+      --batch 256 | tee "$out/$name-eval.txt"
   done
-  [ "${#failed[@]}" -eq 0 ] || {
-    echo "logits differ: ${failed[*]}" >&2
-    return 1
-  }
+  [ "${#failed[@]}" -eq 0 ] || fail "logits differ: ${failed[*]}"
 }
 
-# BERT-base with random weights and the real vocabulary, made where it is measured.
+# BERT-base with random weights and the real vocabulary, made where it is measured. What was left
+# half made is made again.
 make_bert() {
-  [ -d "$out/models/bert-base-int8" ] && return
-  "$bin/qe-bench" --synthetic bert-base:1 --save "$out/models/bert-base" \
-    --vocab "$out/data/bert-base-uncased.txt"
-  "$bin/qe-quantize" "$out/models/bert-base" "$out/models/bert-base-int8"
+  [ ! -e "$work/models/bert-base-made" ] || return 0
+  "$bin/qe-bench" --synthetic bert-base:1 --save "$work/models/bert-base" --force \
+    --vocab "$work/data/bert-base-uncased.txt"
+  "$bin/qe-quantize" "$work/models/bert-base" "$work/models/bert-base-int8" --force >/dev/null
+  touch "$work/models/bert-base-made"
 }
 
 # FP16 by cuBLASLt, then INT8 beside it.
 step_bert() {
+  need_cublaslt
   make_bert
-  "$bin/qe-bench" "$out/models/bert-base" "$out/models/bert-base-int8" --device cuda \
-    --seq-len 16,128,512 --batch 1,32,128 | tee "$out/bert-latency.txt"
+  "$bin/qe-bench" "$work/models/bert-base" "$work/models/bert-base-int8" --device cuda \
+    --seq-len 16,128,512 --batch 1,32,128 --pairs "${1:-15}" --duration "${2:-0.5}" |
+    tee "$out/bert-latency.txt"
 }
 
+# One batch a call: what max-autotune tries is compiled for it first, on all CPUs.
 step_peers() {
+  [ "$#" -eq 1 ] || fail "peers needs a batch: 1, 32 or 128"
+  need_cublaslt
   make_bert
-  python3 bench/peers/compare.py --device cuda --model "$out/models/bert-base" \
-    --qe qe-int8="$out/models/bert-base-int8" --qe-bench "$bin/qe-bench" --seq-len 128 \
-    --batch 1,32,128 --pairs 10 --block 0.3 --cache "$out/peers" \
-    --calibration "$out/data/emotion.tsv" --output "$out/bert-peers"
+  TORCHINDUCTOR_COMPILE_THREADS=$(nproc) timeout -k 5 570 \
+    python3 bench/peers/compare.py --device cuda --model "$work/models/bert-base" \
+    --qe qe-int8="$work/models/bert-base-int8" --qe-bench "$bin/qe-bench" --seq-len 128 \
+    --batch "$1" --pairs 10 --block 0.3 --cache "$work/peers" \
+    --cpus "$(seq -s , 0 $(($(nproc) - 1)))" --calibration "$work/data/emotion.tsv" \
+    --output "$out/bert-peers-$1"
 }
 
 # measure NAME SHAPES [FLAG...]: a table and the same measurement's JSON.
@@ -155,25 +252,61 @@ PY
 }
 
 step_bench() {
-  local name
-  for name in bert-base bert-large; do
-    measure "$name" "$name" --compare cublaslt --pairs 7 | tee "$out/$name.txt"
+  local name shapes
+  need_cublaslt
+  [ "$#" -gt 0 ] || set -- bert-base bert-large small large
+  for name in "$@"; do
+    shapes=$name
+    if [ "$name" = small ]; then shapes=$small; fi
+    if [ "$name" = large ]; then shapes=8192x8192x8192; fi
+    measure "$name" "$shapes" --compare cublaslt --pairs 7 | tee "$out/$name.txt"
   done
-  measure small "$small" --compare cublaslt --pairs 7 | tee "$out/small.txt"
-  measure large 8192x8192x8192 --compare cublaslt --pairs 7 | tee "$out/large.txt"
 }
 
 step_kernels() {
+  need_cublaslt
   measure kernels "bert-base,bert-large,$small,8192x8192x8192" --all-kernels --pairs 3 |
     tee "$out/kernels.txt"
 }
 
+# trial SECONDS STEP [ARGUMENT...]: a step with a limit, and how it ended.
+trial() {
+  local limit=$1 began=$SECONDS status=0 ended=passed
+  shift
+  echo "== $* (at most $limit s)"
+  timeout -k 5 "$limit" bash "$self" "$@" || status=$?
+  if [ "$status" -ne 0 ]; then ended="failed ($status)" all=1; fi
+  if [ "$status" -eq 77 ]; then ended='no GPU'; fi
+  if [ "$status" -eq 124 ]; then ended='out of time'; fi
+  printf -v ended '%-12s %4d of %3d s  %s' "$ended" $((SECONDS - began)) "$limit" "$*"
+  table+=("$ended")
+}
+
+trials() {
+  local table=() all=0
+  if [ ! -x "$bin/qe-inspect" ]; then trial 45 unpack; fi
+  trial 15 devices
+  trial 90 products 2500
+  trial 80 others 300
+  trial 80 models
+  trial 110 bert 5 0.2
+  trial 110 bench bert-base
+  echo '=='
+  printf '%s\n' "${table[@]}"
+  return "$all"
+}
+
+step_first() { trials 2>&1 | tee "$out/first.txt"; }
+
+self=$PWD/bench/h200.sh
+readonly self
 case ${1:-} in
-  build | pack | unpack | test | sanitize | models | bert | peers | bench | kernels)
+  build | pack | unpack | first | devices | test | products | others | error | sanitize | models | \
+    bert | peers | bench | kernels)
     "step_$1" "${@:2}"
     ;;
   *)
-    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
     ;;
 esac

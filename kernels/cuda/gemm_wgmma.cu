@@ -27,7 +27,7 @@ auto wgmma_entries() {
 }
 
 // Rows of `k` bytes, read in boxes of 128 bytes of `box_rows` rows; zero outside.
-bool encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k, std::ptrdiff_t ld,
+CUresult encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k, std::ptrdiff_t ld,
             int box_rows) {
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(k), static_cast<cuuint64_t>(count)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(ld)};
@@ -37,7 +37,7 @@ bool encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k,
   return function(&map, CU_TENSOR_MAP_DATA_TYPE_UINT8, 2, const_cast<void*>(rows), sizes, strides,
                   box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 
 }  // namespace
@@ -69,12 +69,13 @@ int launch_wgmma(const Launch& launch) noexcept {
   const GemmWeights& w = product.w;
   CUtensorMap rows;
   CUtensorMap weights;
-  if (!encode(launch.encode_tensor_map, rows, x.a, x.m, w.k, x.lda,
-              shape.swapped ? shape.minor_share() : shape.major_share()) ||
-      !encode(launch.encode_tensor_map, weights, w.w, w.n, w.k, w.ld,
-              shape.swapped ? shape.major_share() : shape.minor_share())) {
-    return cudaErrorInvalidValue;
+  CUresult described = encode(launch.encode_tensor_map, rows, x.a, x.m, w.k, x.lda,
+                              shape.swapped ? shape.minor_share() : shape.major_share());
+  if (described == CUDA_SUCCESS) {
+    described = encode(launch.encode_tensor_map, weights, w.w, w.n, w.k, w.ld,
+                       shape.swapped ? shape.major_share() : shape.minor_share());
   }
+  if (described != CUDA_SUCCESS) return described;  // the runtime counts its errors alike
   const int items = tile_grid(shape, x.m, w.n).count() * product.splits;
   LaunchConfig config(items < launch.resident ? items : launch.resident, entry.threads,
                       entry.shared_bytes, launch.stream);

@@ -1,6 +1,5 @@
 // Float models on a GPU, which runs them in halves, against floats on the CPU: close logits and the
 // same labels, for batches of mixed lengths and in any order; and what is refused.
-#include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -13,7 +12,6 @@
 
 #include <qe/cuda/session.h>
 
-#include "tests/cuda/gpu_support.h"
 #include "tests/cuda/session_support.h"
 
 namespace {
@@ -111,7 +109,7 @@ TEST_CASE("halves: sizes that fit no tile, and every activation") {
 
 TEST_CASE("halves: a model without token types") {
   if (qe::test::skip_float("float models")) return;
-  check_batches(qe::load_checkpoint(std::string(QE_SOURCE_DIR) + "/tests/data/models/distilbert"),
+  check_batches(qe::load_checkpoint(qe::test::source_path("tests/data/models/distilbert")),
                 {{3, 12, 1}, {7}}, false);
 }
 
@@ -128,9 +126,8 @@ TEST_CASE("the same batch in halves gives the same bits again") {
 
 TEST_CASE("what halves cannot hold, and other float models that are refused") {
   const TinyShape shape;
-  std::size_t before = 0;
-  std::size_t total = 0;
-  qe::test::require(cudaMemGetInfo(&before, &total));
+  qe::test::load_kernels(TinyCheckpoint(shape).bert());
+  const std::size_t before = qe::test::free_bytes();
   qe::Checkpoint large = TinyCheckpoint(shape).bert();
   set_first(large, "bert.pooler.dense.weight", -1e5F);
   const std::string weight = refusal([&] { compile_for(large, kGpu); });
@@ -138,9 +135,7 @@ TEST_CASE("what halves cannot hold, and other float models that are refused") {
   CHECK(contains(weight, "bert.pooler.dense.weight"));
   const qe::Checkpoint wide = TinyCheckpoint({.hidden = 160, .heads = 1}).bert();
   CHECK(contains(refusal([&] { compile_for(wide, kGpu); }), "heads are too wide for a GPU"));
-  std::size_t after = 0;
-  qe::test::require(cudaMemGetInfo(&after, &total));
-  CHECK(after == before);
+  CHECK(qe::test::as_free(qe::test::free_bytes(), before));
   qe::Session session(compile_for(TinyCheckpoint(shape).bert(), kGpu), {});
   CHECK_THROWS_AS(session.set_observer([](auto, auto, int, int) {}), qe::UsageError);
 }

@@ -2,6 +2,7 @@
 // memory; what the CPU answers; bits compared.
 #pragma once
 
+#include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -15,8 +16,10 @@
 #include <qe/quantize.h>
 #include <qe/session.h>
 
+#include "tests/cuda/gpu_support.h"
 #include "tests/engine/tiny_model.h"
 #include "tests/support/float_models.h"
+#include "tests/support/source_dir.h"
 
 namespace qe::test {
 
@@ -37,9 +40,7 @@ inline Checkpoint quantized(const Checkpoint& checkpoint, ActivationScheme schem
   return quantize(checkpoint, {.activations = scheme}, &calibration);
 }
 
-inline Checkpoint embedded_model() {
-  return load_checkpoint(std::string(QE_SOURCE_DIR) + "/models/tiny-emotion");
-}
+inline Checkpoint embedded_model() { return load_checkpoint(source_path("models/tiny-emotion")); }
 
 inline std::shared_ptr<const Plan> compile_for(const Checkpoint& checkpoint, DeviceSpec device,
                                                int max_tokens = 512, int max_sequences = 16) {
@@ -60,6 +61,25 @@ inline std::vector<float> run(Session& session, const TinyBatch& batch) {
 inline std::vector<float> run(const std::shared_ptr<const Plan>& plan, const TinyBatch& batch) {
   Session session(plan, {});
   return run(session, batch);
+}
+
+inline std::size_t free_bytes() {
+  std::size_t available = 0;
+  std::size_t total = 0;
+  require(cudaMemGetInfo(&available, &total));
+  return available;
+}
+
+// Whether as much memory is free as before. A driver keeps some for itself, though far less than
+// 1000 sessions take; on the host, where nothing is kept, every byte counts.
+inline bool as_free(std::size_t bytes, std::size_t before) {
+  constexpr std::size_t kKept = std::size_t{8} << 20U;
+  return emulated() ? bytes == before : bytes + kKept >= before;
+}
+
+// Kernels and libraries are loaded at their first use, which takes memory once and for all.
+inline void load_kernels(const Checkpoint& checkpoint) {
+  run(compile_for(checkpoint, kGpu), TinyBatch({3, 5}, build_model(checkpoint).vocab_size, 1));
 }
 
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {

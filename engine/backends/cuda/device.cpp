@@ -1,9 +1,12 @@
 // What the CUDA runtime knows of the machine.
 #include <qe/cuda/device.h>
 
+#include <string>
+
 #include <qe/error.h>
 
 #include "engine/backends/cuda/device_checks.h"
+#include "engine/backends/cuda/memory.h"
 #include "engine/backends/cuda/runtime.h"
 
 namespace qe::cuda {
@@ -42,6 +45,27 @@ Device describe(int index) {
   return device;
 }
 
+std::string error_text(cudaError_t error) {
+  return std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+}
+
+// Another GPU must not be reset where a failed one could not be chosen.
+bool is_current(int index) {
+  int current = index;
+  static_cast<void>(cudaGetDevice(&current));
+  return current == index;
+}
+
+// The failure may be the answer to every call up to the reset, and to the reset itself: only a
+// harmless call after it tells.
+cudaError_t reset_current() {
+  static_cast<void>(cudaDeviceReset());
+  static_cast<void>(cudaGetLastError());
+  const cudaError_t error = cudaFree(nullptr);
+  if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
+  return error;
+}
+
 }  // namespace
 
 void check(cudaError_t error, const char* what) {
@@ -49,13 +73,14 @@ void check(cudaError_t error, const char* what) {
   // Otherwise an error that does not outlive its call would be found again by the next one.
   static_cast<void>(cudaGetLastError());
   throw DeviceError(
-      {.problem = std::string(what) + " failed on the GPU",
-       .actual = std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error)});
+      {.problem = std::string(what) + " failed on the GPU", .actual = error_text(error)});
 }
 
 DeviceScope::DeviceScope(int index) : index_(index) {
   check(cudaGetDevice(&previous_), "asking for the current device");
-  if (previous_ != index_) check(cudaSetDevice(index_), "choosing the device");
+  // Also where it is the current one already: a thread that is new to CUDA has no context before,
+  // and functions of the driver need one.
+  check(cudaSetDevice(index_), "choosing the device");
 }
 
 DeviceScope::~DeviceScope() {
@@ -83,9 +108,18 @@ Device usable_device(int index) {
 void synchronize(Stream stream) { check(cudaStreamSynchronize(stream), "work in a stream"); }
 
 void reset_device(int index) {
-  check_index(index, device_count());
-  const DeviceScope scope(index);
-  check(cudaDeviceReset(), "resetting the device");
+  const NothrowScope scope(index);
+  const cudaError_t error = is_current(index) ? reset_current() : cudaErrorInvalidDevice;
+  if (error == cudaSuccess) return;
+  // A machine without this GPU hears usable_device()'s words.
+  if (error == cudaErrorInvalidDevice || error == cudaErrorNoDevice ||
+      error == cudaErrorInsufficientDriver) {
+    check_index(index, device_count());
+  }
+  throw DeviceError({.problem = "the GPU cannot be used again in this process",
+                     .name = "device " + std::to_string(index),
+                     .expected = "the process to be started again",
+                     .actual = error_text(error)});
 }
 
 }  // namespace qe::cuda

@@ -22,8 +22,9 @@ std::size_t free_bytes() {
 
 NothrowScope::NothrowScope(int device) noexcept {
   int current = 0;
-  if (cudaGetDevice(&current) != cudaSuccess || current == device) return;
-  if (cudaSetDevice(device) == cudaSuccess) previous_ = current;
+  if (cudaGetDevice(&current) != cudaSuccess) return;
+  static_cast<void>(cudaSetDevice(device));  // as DeviceScope; a failed device may say so here
+  if (current != device) previous_ = current;
 }
 
 NothrowScope::~NothrowScope() {

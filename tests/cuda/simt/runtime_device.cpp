@@ -15,6 +15,8 @@ CUresult encode_tensor_map(CUtensorMap* map, CUtensorMapDataType, cuuint32_t ran
                            const cuuint32_t* box, const cuuint32_t* steps, CUtensorMapInterleave,
                            CUtensorMapSwizzle swizzle, CUtensorMapL2promotion,
                            CUtensorMapFloatOOBfill) {
+  const Lock lock;
+  if (thread().context != state().context) return CUDA_ERROR_INVALID_CONTEXT;
   const bool right = rank == 2 && reinterpret_cast<std::uintptr_t>(base) % 16 == 0 &&
                      strides[0] % 16 == 0 && box[0] == 128 && box[1] >= 1 && box[1] <= 256 &&
                      steps[0] == 1 && steps[1] == 1 && swizzle == CU_TENSOR_MAP_SWIZZLE_128B &&
@@ -32,19 +34,22 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  const Lock lock;
+  if (state().lost != cudaSuccess) return report(state().lost);
   *count = state().machine.devices;
   return *count == 0 ? report(cudaErrorNoDevice) : cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* index) {
-  *index = state().device;
+  *index = thread().device;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int index) {
+  const Lock lock;
   if (index < 0 || index >= state().machine.devices) return report(cudaErrorInvalidDevice);
-  state().device = index;
-  return cudaSuccess;
+  thread().device = index;
+  return usable();
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int index) {
@@ -79,18 +84,21 @@ cudaError_t cudaDeviceSynchronize() {
   return drain_all();
 }
 
-// Memory goes, and so does what streams still had to do.
+// Memory goes, and so does what streams still had to do. The failure that it ends is its answer.
 cudaError_t cudaDeviceReset() {
   const Lock lock;
   State& all = state();
+  if (all.machine.devices == 0) return report(cudaErrorNoDevice);
+  const cudaError_t found = all.lost;
+  if (found != cudaSuccess && all.machine.lost_for_good) return report(found);
   for (const auto& [memory, bytes] : all.device_memory) std::free(memory);
   all.device_memory.clear();
   all.default_stream.queue.clear();
   for (CUstream_st* stream : all.streams) stream->queue.clear();
   all.shared_limits.clear();
+  ++all.context;
   all.lost = cudaSuccess;
-  all.last = cudaSuccess;
-  return cudaSuccess;
+  return report(found);
 }
 
 cudaError_t cudaGetLastError() {

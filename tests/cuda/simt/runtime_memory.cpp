@@ -29,7 +29,8 @@ cudaError_t allocate(std::map<void*, std::size_t>& memory, void** to, std::size_
 
 cudaError_t release(std::map<void*, std::size_t>& memory, void* pointer) {
   const Lock lock;
-  if (pointer == nullptr) return cudaSuccess;
+  if (state().machine.devices == 0) return report(cudaErrorNoDevice);
+  if (pointer == nullptr) return usable();
   if (memory.erase(pointer) == 0) return report(cudaErrorInvalidValue);
   static_cast<void>(drain_all());
   std::free(pointer);

@@ -10,12 +10,20 @@ State& state() {
   return all;
 }
 
+Thread& thread() {
+  thread_local Thread one;
+  return one;
+}
+
 cudaError_t report(cudaError_t error) {
   if (error != cudaSuccess) state().last = error;
   return error;
 }
 
-cudaError_t usable() { return report(state().lost); }
+cudaError_t usable() {
+  thread().context = state().context;
+  return report(state().lost);
+}
 
 bool allocation_fails() {
   int& left = state().machine.failing_allocation;

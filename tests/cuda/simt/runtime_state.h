@@ -52,7 +52,7 @@ struct State {
   std::set<CUstream_st*> streams;
   CUstream_st default_stream;
   std::map<const void*, int> shared_limits;
-  int device = 0;
+  std::uint64_t context = 1;  // which one the device has: a reset makes another
   cudaError_t last = cudaSuccess;
   cudaError_t lost = cudaSuccess;  // an error that stays until the device is reset
   std::string lost_because;
@@ -61,6 +61,14 @@ struct State {
 };
 
 State& state();
+
+// Of a thread of the host.
+struct Thread {
+  int device = 0;
+  std::uint64_t context = 0;  // the current one, for the driver's functions; 0: none yet
+};
+
+Thread& thread();
 
 class Lock {
  public:
@@ -72,7 +80,8 @@ class Lock {
 
 // `error`, remembered as the last one.
 cudaError_t report(cudaError_t error);
-// The error that everything returns once the device is lost.
+// What calls of the runtime begin with: the context becomes the thread's, and once the device is
+// lost everything returns that error.
 cudaError_t usable();
 // Whether this allocation is the one that is to fail.
 bool allocation_fails();

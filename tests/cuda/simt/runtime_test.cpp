@@ -4,11 +4,14 @@
 
 #include <cuda_runtime_api.h>
 
+#include <string>
+#include <thread>
 #include <vector>
 
 #include <qe/cuda/gemm.h>
 #include <qe/error.h>
 
+#include "engine/backends/cuda/product.h"
 #include "tests/cuda/gpu_support.h"
 
 namespace {
@@ -85,6 +88,18 @@ TEST_CASE("a GPU without the instructions of 9.0 takes the portable kernels") {
   multiply_ones();
 }
 
+TEST_CASE("a thread without a context gets the driver's own error from a launch") {
+  const qe::cuda::ProductKernels kernels(qe::cuda::usable_device(0));
+  const auto choice = kernels.choose(4096, 4096, 4096);
+  REQUIRE(std::string(qe::cuda::kernel_name(choice.kernel)).starts_with("wgmma"));
+  int error = cudaSuccess;
+  std::thread([&] {
+    error = kernels.launch({.m = 4096}, {.ld = 4096, .n = 4096, .k = 4096}, nullptr, choice,
+                           nullptr, nullptr);
+  }).join();
+  CHECK(error == cudaErrorDeviceUninitialized);
+}
+
 TEST_CASE("a device lost in the middle of its work is a typed error, and a new context works") {
   const MachineScope scope;
   scope.machine.lose_next_kernel = true;
@@ -92,4 +107,32 @@ TEST_CASE("a device lost in the middle of its work is a typed error, and a new c
   CHECK_THROWS_AS(qe::cuda::Gemm(0), qe::DeviceError);
   qe::cuda::reset_device(0);
   multiply_ones();
+}
+
+TEST_CASE("a device that no reset brings back is a typed error that asks for another process") {
+  const MachineScope scope;
+  scope.machine.lose_next_kernel = true;
+  scope.machine.lost_for_good = true;
+  CHECK_THROWS_AS(multiply_ones(), qe::DeviceError);
+  std::string expected;
+  try {
+    qe::cuda::reset_device(0);
+  } catch (const qe::DeviceError& error) {
+    expected = error.detail().expected;
+  }
+  CHECK(expected == "the process to be started again");
+  CHECK_THROWS_AS(qe::cuda::Gemm(0), qe::DeviceError);
+  scope.machine.lost_for_good = false;
+  qe::cuda::reset_device(0);
+  multiply_ones();
+}
+
+TEST_CASE("only a GPU that is there is reset") {
+  const qe::test::DeviceArray kept(std::vector<int>(4));
+  const MachineScope scope;
+  CHECK_THROWS_AS(qe::cuda::reset_device(1), qe::UsageError);
+  CHECK_THROWS_AS(qe::cuda::reset_device(-1), qe::UsageError);
+  CHECK(qe::simt::allocated_bytes() > 0);
+  scope.machine.devices = 0;
+  CHECK_THROWS_AS(qe::cuda::reset_device(0), qe::DeviceError);
 }

@@ -133,7 +133,12 @@ struct LtProduct::Impl {
 LtProduct::LtProduct(LtForm form, const GemmShape& shape) : impl_(std::make_unique<Impl>(form)) {
   // Operands of a measurement are as large as their elements: nothing for padded tiles.
   if (impl_->tiled && (shape.n % kTile != 0 || shape.k % kTile != 0)) return;
-  impl_->describe(shape);
+  try {
+    impl_->describe(shape);
+  } catch (const DeviceError&) {
+    if (!impl_->tiled) throw;
+    return;  // orders of GPUs before Hopper
+  }
   impl_->ask();
 }
 LtProduct::~LtProduct() = default;

@@ -21,7 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kLeastLaunches = 20;  // of a replay: the events' own cost is spread over them
+// Of a replay: the events' own cost is spread over them, and they last longer than the host takes
+// to launch the next replay.
+constexpr int kLeastLaunches = 20;
 
 // Integer operations that one multiprocessor's tensor cores finish in a cycle, dense, from the
 // datasheets' rates; 0 where this is not known.
@@ -157,7 +159,6 @@ class CudaDevice : public GemmDevice {
 
   double timed_block(const Replay& replay) const {
     const SharedFlags& flags = options_.flags;
-    replay.enqueue();
     std::vector<double> us;
     const auto end = Clock::now() + std::chrono::duration<double>(flags.duration);
     do {

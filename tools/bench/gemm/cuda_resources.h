@@ -53,7 +53,7 @@ class Replay {
   Replay& operator=(const Replay&) = delete;
 
   void enqueue() const;
-  // Microseconds of one product: one replay between two events.
+  // Microseconds of one product: one replay between two events, directly behind another.
   double timed() const;
 
  private:

@@ -35,12 +35,14 @@ Device usable_device(int index);
 
 // Waits for everything in `stream`, which belongs to the calling thread's current device. An error
 // that happened in its middle is thrown here as DeviceError (or by the next call that uses the
-// device); the process goes on, but nothing of the device can be used until reset_device().
+// device); the process goes on, but nothing of the device can be used before reset_device().
 void synchronize(Stream stream);
 
 // Throws away everything this process has on the device: memory, streams, errors. Objects of this
 // library made before are of no more use: destroy them before anything new is made there, which may
-// get the memory that was theirs. Throws as usable_device().
+// get the memory that was theirs. Throws as usable_device(), and DeviceError where the driver gives
+// a process whose work failed no other context: CUDA promises none after an illegal address, say.
+// The process itself goes on, but has to be started again to use the GPU.
 void reset_device(int index);
 
 }  // namespace qe::cuda

@@ -13,8 +13,10 @@ enum cudaError_t : int {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorDeviceUninitialized = 201,  // the driver's CUDA_ERROR_INVALID_CONTEXT
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
@@ -160,6 +162,7 @@ struct Machine {
   // fails; 0: none.
   int failing_allocation = 0;
   bool lose_next_kernel = false;  // as a device does that is lost in the middle of its work
+  bool lost_for_good = false;     // no reset brings a lost device back
   std::uint64_t seed = 1;         // of the order of threads
 };
 Machine& machine();
