@@ -30,7 +30,7 @@ using Piece = std::conditional_t<kStatic, FourBytes, FourFloats>;
 template <bool kStatic>
 using ElementOf = std::conditional_t<kStatic, std::uint8_t, float>;
 
-__device__ __forceinline__ int lesser(int a, int b) { return a < b ? a : b; }
+constexpr int lesser(int a, int b) { return a < b ? a : b; }
 
 template <bool kStatic>
 __device__ __forceinline__ const ElementOf<kStatic>* choose(const float* floats,

@@ -177,7 +177,7 @@ struct Choice {
 // pipeline that fills, multiplies as fast as its operands come, and finishes. A model, not yet a
 // table of measurements.
 constexpr double estimated_cycles(const KernelShape& shape, int m, int n, int k, int splits,
-                                  int resident) {
+                                  int multiprocessors, int resident) {
   constexpr double kFill = 1500.0;             // launch, first loads from memory
   constexpr double kFinishPerElement = 0.125;  // instructions of a warp's lane over lanes a cycle
   constexpr double kJoin = 1500.0;             // writing and reading the parts
@@ -188,6 +188,9 @@ constexpr double estimated_cycles(const KernelShape& shape, int m, int n, int k,
   const TileGrid grid = tile_grid(shape, m, n);
   const std::int64_t blocks = static_cast<std::int64_t>(grid.count()) * splits;
   const std::int64_t rounds = (blocks + resident - 1) / resident;
+  // Blocks of one multiprocessor take turns.
+  const std::int64_t active = std::min<std::int64_t>(blocks, resident);
+  const std::int64_t turns = (active + multiprocessors - 1) / multiprocessors;
   const int steps = (depth_steps(k) + splits - 1) / splits;
   const double area = static_cast<double>(shape.major) * shape.minor;
   const double multiply = area * kDepthBytes / rate;
@@ -198,7 +201,7 @@ constexpr double estimated_cycles(const KernelShape& shape, int m, int n, int k,
   const double finish = area * kFinishPerElement;
   const double tile = shape.ping_pong ? std::max(steps * step, (steps * step + finish) / 2.0)
                                       : steps * step + finish;
-  return kFill + static_cast<double>(rounds) * tile + (shape.ping_pong ? finish : 0.0) +
+  return kFill + static_cast<double>(rounds * turns) * tile + (shape.ping_pong ? finish : 0.0) +
          (splits > 1 ? kJoin : 0.0);
 }
 
@@ -217,7 +220,8 @@ constexpr Choice choose_kernel(int m, int n, int k, int multiprocessors,
       if (!valid_splits(shape, m, n, k, splits, multiprocessors)) {
         continue;
       }
-      const double cycles = estimated_cycles(shape, m, n, k, splits, resident[kernel]);
+      const double cycles =
+          estimated_cycles(shape, m, n, k, splits, multiprocessors, resident[kernel]);
       if (best_cycles < 0.0 || cycles < best_cycles) {
         best_cycles = cycles;
         best = {.kernel = kernel, .splits = splits};
