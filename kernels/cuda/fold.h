@@ -21,6 +21,9 @@ struct Largest {
 };
 
 // NaN of two NaN alone, in one instruction; of zeros of both signs it may be either.
+struct LeastNumber {
+  __device__ __forceinline__ float operator()(float a, float b) const { return std::fmin(a, b); }
+};
 struct LargestNumber {
   __device__ __forceinline__ float operator()(float a, float b) const { return std::fmax(a, b); }
 };

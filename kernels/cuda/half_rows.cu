@@ -47,15 +47,17 @@ __global__ void __launch_bounds__(kCopyThreads)
   }
 }
 
-template <bool kVector>
+template <class Columns>
 __global__ void __launch_bounds__(kNormThreads)
     normalize_half(const __grid_constant__ HalfNormArgs args, const std::int32_t* count) {
   wait_for_launches_before();
   allow_next_launch();
-  normalize_warp_rows<kVector>(args, row_count(args.rows, count), [&](const WarpRows& rows) {
-    visit_normalized<kVector>(args, rows, [&](int i, int at, const float(&y)[4]) {
-      store_four<kVector>(args.y + (rows.first + i) * args.ldy, at,
-                          piece_end<kVector>(at, args.cols), y);
+  normalize_warp_rows<Columns>(args, row_count(args.rows, count), [&](const WarpRows& rows) {
+    visit_normalized<Columns>(args, rows, [&](int i, int at, const float(&y)[4]) {
+      if (rows.exists(i)) {
+        store_four<Columns::kVector>(rows.own(args.y, args.ldy, i), at, Columns::end(at, rows.left),
+                                     y);
+      }
     });
   });
 }
@@ -102,7 +104,9 @@ int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
   const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
                        aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
                        aligned_fours(args.y, args.ldy);
-  return launch_norm(aligned ? &normalize_half<true> : &normalize_half<false>, args, count, stream);
+  return launch_norm(
+      aligned ? &normalize_half<NormColumns<true, 0>> : &normalize_half<NormColumns<false, 0>>,
+      args, count, stream);
 }
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -60,63 +61,108 @@ __device__ __forceinline__ NormStatistics norm_statistics(const float* row, int 
 // The rows of one warp: in shared memory, and what was found of them.
 struct WarpRows {
   int first, count, lane;
+  int left;  // columns of a row from this lane's first on
   float* shared;
   int stride;
   NormStatistics of[kWarpRows];
 
   __device__ __forceinline__ float* place(int i) const { return shared + i * stride; }
+  __device__ __forceinline__ bool exists(int i) const { return i < count; }
+  // Row i in a matrix, from this lane's first column on.
+  template <class T>
+  __device__ __forceinline__ T* own(T* matrix, std::ptrdiff_t ld, int i) const {
+    return whole_pointer(matrix + (first + i) * ld + lane * 4);
+  }
 };
 
-// visit(at) for the pieces of a row that a lane of the whole warp has.
-template <bool kVector, class Visit>
-__device__ __forceinline__ void visit_fours(int cols, int lane, Visit visit) {
-#pragma unroll(kVector ? 4 : 1)
-  for (int at = lane * 4; at < cols; at += kWarpLanes * 4) {
-    visit(at);
+// Rows of columns that are known, kKnown pieces of every lane, or (0) of any; aligned ones consist
+// of whole pieces. All loops over known ones are straight code without addresses to compute.
+template <bool kAligned, int kKnown>
+struct NormColumns {
+  static constexpr bool kVector = kAligned;
+  static constexpr int kPieces = kKnown;
+  static_assert(kVector || kPieces == 0);
+
+  static __device__ __forceinline__ int end(int at, int left) {
+    return piece_end<kVector>(at, left);
+  }
+};
+constexpr int known_columns(int pieces) { return pieces * kWarpLanes * 4; }
+
+// visit(at) for the pieces of a row that a lane of the whole warp has, counted from its first
+// column.
+template <class Columns, class Visit>
+__device__ __forceinline__ void visit_fours(int left, Visit visit) {
+  constexpr int kStep = kWarpLanes * 4;
+  if constexpr (Columns::kPieces > 0) {
+#pragma unroll
+    for (int piece = 0; piece < Columns::kPieces; ++piece) {
+      visit(piece * kStep);
+    }
+  } else {
+#pragma unroll(Columns::kVector ? 2 : 1)
+    for (int at = 0; at < left; at += kStep) {
+      visit(at);
+    }
   }
 }
 
-// A row of floats or halves to shared memory. Aligned floats are copied asynchronously, all at
-// once.
-template <bool kVector, class X>
-__device__ __forceinline__ void stage_row(const X* x, int cols, float* shared, int lane) {
-  visit_fours<kVector>(cols, lane, [&](int at) {
-    if constexpr (kVector && std::is_same_v<X, float>) {
+// A row of floats or halves to shared memory, from this lane's first column on. Aligned floats are
+// copied asynchronously, all at once.
+template <class Columns, class X>
+__device__ __forceinline__ void stage_row(const X* x, int left, float* shared) {
+  visit_fours<Columns>(left, [&](int at) {
+    if constexpr (Columns::kVector && std::is_same_v<X, float>) {
       copy_async(shared_address(shared + at), x + at, 4 * static_cast<int>(sizeof(float)));
     } else {
       float four[4];
-      load_four<kVector>(x, at, piece_end<kVector>(at, cols), 0.0F, four);
+      load_four<Columns::kVector>(x, at, Columns::end(at, left), 0.0F, four);
       store_four<true>(shared, at, at + 4, four);
     }
   });
 }
 
-// visit(i, at, y) with four normalized elements of row i of the warp's from column `at` on.
-template <bool kVector, class Args, class Visit>
+// Constants of four columns: no store keeps their loads back.
+template <class Columns>
+__device__ __forceinline__ void load_constants(const float* row, int at, int left, float (&v)[4]) {
+  if constexpr (Columns::kVector) {
+    const float4 four = __ldg(reinterpret_cast<const float4*>(row + at));
+    v[0] = four.x;
+    v[1] = four.y;
+    v[2] = four.z;
+    v[3] = four.w;
+  } else {
+    load_four<false>(row, at, left, 0.0F, v);
+  }
+}
+
+// visit(i, at, y) with four normalized elements of row i of the warp's, `at` columns after this
+// lane's first; also of a row that does not exist, so that no load waits for a question.
+template <class Columns, class Args, class Visit>
 __device__ __forceinline__ void visit_normalized(const Args& args, const WarpRows& rows,
                                                  Visit visit) {
-  visit_fours<kVector>(args.cols, rows.lane, [&](int at) {
+  const float* gammas = whole_pointer(args.gamma + rows.lane * 4);
+  const float* betas = whole_pointer(args.beta + rows.lane * 4);
+  visit_fours<Columns>(rows.left, [&](int at) {
     float gamma[4];
     float beta[4];
-    load_four<kVector>(args.gamma, at, piece_end<kVector>(at, args.cols), 0.0F, gamma);
-    load_four<kVector>(args.beta, at, piece_end<kVector>(at, args.cols), 0.0F, beta);
+    load_constants<Columns>(gammas, at, rows.left, gamma);
+    load_constants<Columns>(betas, at, rows.left, beta);
 #pragma unroll
     for (int i = 0; i < kWarpRows; ++i) {
-      if (i < rows.count) {
-        float y[4];
-        load_four<true>(rows.place(i), at, at + 4, 0.0F, y);
+      float y[4];
+      load_four<true>(rows.place(i) + rows.lane * 4, at, at + 4, 0.0F, y);
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          y[j] = std::fma((y[j] - rows.of[i].mean) * rows.of[i].r, gamma[j], beta[j]);
-        }
-        visit(i, at, y);
+      for (int j = 0; j < 4; ++j) {
+        y[j] = std::fma((y[j] - rows.of[i].mean) * rows.of[i].r, gamma[j], beta[j]);
       }
+      visit(i, at, y);
     }
   });
 }
 
 // finish(rows) for the rows of this warp, `count` of them in all blocks; all its lanes come.
-template <bool kVector, class Args, class Finish>
+template <class Columns, class Args, class Finish>
 __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count, Finish finish) {
   const int thread = static_cast<int>(threadIdx.x);
   const int warp = thread / kWarpLanes;
@@ -127,12 +173,13 @@ __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count,
     return;
   }
   rows.count = count - rows.first < kWarpRows ? count - rows.first : kWarpRows;
+  rows.left = args.cols - rows.lane * 4;
   rows.stride = norm_stride(args.cols);
   rows.shared = reinterpret_cast<float*>(dynamic_shared()) + warp * kWarpRows * rows.stride;
 #pragma unroll
   for (int i = 0; i < kWarpRows; ++i) {
-    if (i < rows.count) {
-      stage_row<kVector>(args.x + (rows.first + i) * args.ldx, args.cols, rows.place(i), rows.lane);
+    if (rows.exists(i)) {
+      stage_row<Columns>(rows.own(args.x, args.ldx, i), rows.left, rows.place(i) + rows.lane * 4);
     }
   }
   commit_copies();
@@ -140,7 +187,7 @@ __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count,
   __syncwarp();
   const int half = rows.lane / kRowLanes;
   const NormStatistics own =
-      norm_statistics(rows.place(half), args.cols, args.epsilon, half < rows.count, rows.lane);
+      norm_statistics(rows.place(half), args.cols, args.epsilon, rows.exists(half), rows.lane);
 #pragma unroll
   for (int i = 0; i < kWarpRows; ++i) {
     rows.of[i] = {__shfl_sync(0xFFFFFFFFU, own.mean, i * kRowLanes),

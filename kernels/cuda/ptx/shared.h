@@ -19,12 +19,13 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
 // What stands behind a condition stays behind a jump: the compiler may not compute both sides and
 // choose.
 __device__ __forceinline__ void keep_branch() { asm volatile(""); }
-// The pointer itself: constants added to it stay constants of the accesses, where the compiler
-// would rather keep a register for each of many sums with a part of it.
+// A pointer to the GPU's memory as a whole: constants added to it stay constants of the accesses,
+// where the compiler would rather keep a register for each of many sums with a part of it.
 template <class T>
 __device__ __forceinline__ T* whole_pointer(T* pointer) {
-  asm volatile("" : "+l"(pointer));
-  return pointer;
+  std::size_t address = __cvta_generic_to_global(pointer);
+  asm volatile("" : "+l"(address));
+  return static_cast<T*>(__cvta_global_to_generic(address));
 }
 
 }  // namespace qe::kernels::cuda
