@@ -52,7 +52,7 @@ struct Keys {
       for (int i = 0; i < kBatch * kSteps; ++i) {
         largest[i / kSteps] = magnitude_of(x[i / kSteps][i % kSteps], largest[i / kSteps]);
       }
-      return scalar::symmetric_scale(fold_apart<kKeyLanes>(largest, block.lane, LargestNumber{}));
+      return scalar::symmetric_scale(fold_apart<kKeyLanes>(largest, block.lane, Largest{}));
     }
   }
 
@@ -151,7 +151,7 @@ struct Values {
 // The largest of all threads, in two halves with a __syncthreads() between them.
 __device__ __forceinline__ void give_largest(const AttentionBlock& block, float largest) {
   auto* places = reinterpret_cast<float*>(block.shared + block.layout.folds);
-  largest = fold_lanes<kWarpLanes>(largest, LargestNumber{});
+  largest = fold_lanes<kWarpLanes>(largest, Largest{});
   if (block.lane < kAttentionWarps && (block.lane & (block.warps - 1)) == block.warp) {
     places[block.lane] = largest;
   }

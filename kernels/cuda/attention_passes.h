@@ -67,7 +67,7 @@ __device__ __forceinline__ void take_largest(const float (&scores)[kGroupFragmen
                                              float (&largest)[2]) {
 #pragma unroll
   for (int i = 0; i < kGroupFragments * 4; ++i) {
-    largest[i % 4 / 2] = LargestNumber{}(scores[i / 4][i % 4], largest[i % 4 / 2]);
+    largest[i % 4 / 2] = Largest{}(scores[i / 4][i % 4], largest[i % 4 / 2]);
   }
 }
 
@@ -111,7 +111,7 @@ __device__ __forceinline__ void add_values(const AttentionBlock& block,
 __device__ __forceinline__ void fold_largest(float (&largest)[2]) {
 #pragma unroll
   for (float& row : largest) {
-    row = fold_lanes<4>(row, LargestNumber{});
+    row = fold_lanes<4>(row, Largest{});
   }
 }
 

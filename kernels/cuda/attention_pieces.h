@@ -128,9 +128,9 @@ __device__ __forceinline__ FourBytes cut(FourBytes piece, int at, int count) {
 // The largest of `largest`, a number, and four magnitudes; NaN is passed over.
 __device__ __forceinline__ float magnitude_of(const FourFloats& piece, float largest) {
   const auto of_pair = [&](int i) {
-    return LargestNumber{}(std::fabs(piece.x[i]), std::fabs(piece.x[i + 1]));
+    return Largest{}(std::fabs(piece.x[i]), std::fabs(piece.x[i + 1]));
   };
-  return LargestNumber{}(LargestNumber{}(of_pair(0), of_pair(2)), largest);
+  return Largest{}(Largest{}(of_pair(0), of_pair(2)), largest);
 }
 
 // The low bytes of four words in one.

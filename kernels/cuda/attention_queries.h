@@ -38,7 +38,7 @@ struct QueryPieces {
         largest[i % 2] = magnitude_of(x[i], largest[i % 2]);
       }
       const scalar::DynamicScale own =
-          scalar::symmetric_scale(fold_apart<4>(largest, block.lane, LargestNumber{}));
+          scalar::symmetric_scale(fold_apart<4>(largest, block.lane, Largest{}));
 #pragma unroll
       for (int row = 0; row < 2; ++row) {
         queries.scale[row] = __shfl_sync(0xFFFFFFFFU, own.scale, row, 4);

@@ -21,8 +21,8 @@ __device__ __forceinline__ void share_largest(const AttentionBlock& block, float
   for (int member = 0; member < kMostSharers; ++member) {
     if (member < block.members()) {
       const float2 other = places[(block.tile() + member * block.tiles()) * 8 + row];
-      largest[0] = LargestNumber{}(other.x, largest[0]);
-      largest[1] = LargestNumber{}(other.y, largest[1]);
+      largest[0] = Largest{}(other.x, largest[0]);
+      largest[1] = Largest{}(other.y, largest[1]);
     }
   }
 }

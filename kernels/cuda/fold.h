@@ -4,27 +4,14 @@
 #include <cmath>
 
 #include "kernels/cuda/tile_maps.h"
-#include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
 
-// The second operand where either is NaN.
-struct Least {
-  __device__ __forceinline__ float operator()(float a, float b) const {
-    return scalar::minimum(a, b);
-  }
-};
-struct Largest {
-  __device__ __forceinline__ float operator()(float a, float b) const {
-    return scalar::maximum(a, b);
-  }
-};
-
 // NaN of two NaN alone, in one instruction; of zeros of both signs it may be either.
-struct LeastNumber {
+struct Least {
   __device__ __forceinline__ float operator()(float a, float b) const { return std::fmin(a, b); }
 };
-struct LargestNumber {
+struct Largest {
   __device__ __forceinline__ float operator()(float a, float b) const { return std::fmax(a, b); }
 };
 

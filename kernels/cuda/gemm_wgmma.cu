@@ -27,8 +27,8 @@ auto wgmma_entries() {
 }
 
 // Rows of `k` bytes, read in boxes of 128 bytes of `box_rows` rows; zero outside.
-CUresult encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k, std::ptrdiff_t ld,
-            int box_rows) {
+CUresult encode(void* encoder, CUtensorMap& map, const void* rows, int count, int k,
+                std::ptrdiff_t ld, int box_rows) {
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(k), static_cast<cuuint64_t>(count)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(ld)};
   const cuuint32_t box[] = {kDepthBytes, static_cast<cuuint32_t>(box_rows)};
@@ -36,8 +36,7 @@ CUresult encode(void* encoder, CUtensorMap& map, const void* rows, int count, in
   const auto function = reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(encoder);
   return function(&map, CU_TENSOR_MAP_DATA_TYPE_UINT8, 2, const_cast<void*>(rows), sizes, strides,
                   box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/mma.h"
 #include "kernels/cuda/ptx/shared.h"
+#include "kernels/scalar_math.h"
 
 namespace qe::kernels::cuda {
 namespace {

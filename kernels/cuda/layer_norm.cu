@@ -65,16 +65,16 @@ __device__ __forceinline__ void quantize_rows(const LayerNormArgs& args, const W
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       if (at + j < end) {
-        extremes[i].least = LeastNumber{}(y[j], extremes[i].least);
-        extremes[i].largest = LargestNumber{}(y[j], extremes[i].largest);
+        extremes[i].least = Least{}(y[j], extremes[i].least);
+        extremes[i].largest = Largest{}(y[j], extremes[i].largest);
       }
     }
   });
 #pragma unroll
   for (int i = 0; i < kWarpRows; ++i) {
-    const float floor = fold_lanes<kWarpLanes>(extremes[i].least, LeastNumber{}) + 0.0F;
+    const float floor = fold_lanes<kWarpLanes>(extremes[i].least, Least{}) + 0.0F;
     const scalar::DynamicScale dynamic =
-        scalar::floored_scale(fold_lanes<kWarpLanes>(extremes[i].largest, LargestNumber{}) - floor);
+        scalar::floored_scale(fold_lanes<kWarpLanes>(extremes[i].largest, Largest{}) - floor);
     if (!rows.exists(i)) {
       continue;
     }

@@ -19,8 +19,8 @@ constexpr Signs operand_signs(bool swapped, Element activations) {
 struct Product {
   GemmOperands x;
   GemmWeights w;
-  // In the GPU's memory: how many of the x.m rows there are this time. Null: all. It is there before
-  // the first of the launches that overlap, and read before the wait for those ahead.
+  // In the GPU's memory: how many of the x.m rows there are this time. Null: all. It is there
+  // before the first of the launches that overlap, and read before the wait for those ahead.
   const std::int32_t* rows;
   int splits;              // parts of the depth
   int* partials;           // [tiles][splits][elements of a tile], where splits > 1

@@ -45,9 +45,9 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes)
     store(
         [&](float v) { return scalar::round_to_u8(std::fma(v, args.inv_scale, args.zero_point)); });
   } else if (args.scheme == RowScheme::kSymmetric) {
-    const auto magnitude = [](float v, float m) { return LargestNumber{}(std::fabs(v), m); };
+    const auto magnitude = [](float v, float m) { return Largest{}(std::fabs(v), m); };
     const scalar::DynamicScale dynamic = scalar::symmetric_scale(
-        fold_block<kWarps>(x.extreme(0.0F, magnitude), places, thread, LargestNumber{}));
+        fold_block<kWarps>(x.extreme(0.0F, magnitude), places, thread, Largest{}));
     if (thread == 0) {
       args.scale[row] = dynamic.scale;
     }
@@ -55,14 +55,11 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes)
   } else {
     float floor = args.known_floor;
     if (args.scheme == RowScheme::kOwnFloor) {
-      floor =
-          fold_block<kWarps>(x.extreme(kInfinity, LeastNumber{}), places, thread, LeastNumber{}) +
-          0.0F;
+      floor = fold_block<kWarps>(x.extreme(kInfinity, Least{}), places, thread, Least{}) + 0.0F;
     }
-    const scalar::DynamicScale dynamic =
-        scalar::floored_scale(fold_block<kWarps>(x.extreme(-kInfinity, LargestNumber{}),
-                                                 places + kWarps, thread, LargestNumber{}) -
-                              floor);
+    const scalar::DynamicScale dynamic = scalar::floored_scale(
+        fold_block<kWarps>(x.extreme(-kInfinity, Largest{}), places + kWarps, thread, Largest{}) -
+        floor);
     if (thread == 0) {
       args.scale[row] = dynamic.scale;
       if (args.scheme == RowScheme::kOwnFloor) {
