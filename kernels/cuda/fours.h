@@ -20,7 +20,7 @@ bool aligned_pairs(const T* rows) {
   return reinterpret_cast<std::uintptr_t>(rows) % (2 * sizeof(T)) == 0;
 }
 
-// Where a piece of four ends for these functions, where aligned rows consist of whole pieces.
+// The end of a row as these functions take it: aligned rows consist of whole pieces.
 template <bool kVector>
 __device__ __forceinline__ int piece_end(int at, int cols) {
   return kVector ? at + 4 : cols;

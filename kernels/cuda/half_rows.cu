@@ -101,12 +101,9 @@ int launch_embed(const HalfEmbedArgs& args, const std::int32_t* count,
 
 int launch_layer_norm(const HalfNormArgs& args, const std::int32_t* count,
                       LaunchStream stream) noexcept {
-  const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
-                       aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
-                       aligned_fours(args.y, args.ldy);
-  return launch_norm(
-      aligned ? &normalize_half<NormColumns<true, 0>> : &normalize_half<NormColumns<false, 0>>,
-      args, count, stream);
+  return launch_norm(aligned_norm(args) ? &normalize_half<NormColumns<true, 0>>
+                                        : &normalize_half<NormColumns<false, 0>>,
+                     args, count, stream);
 }
 
 int launch_select_rows(const SelectRows<Half>& args, const std::int32_t* count,

@@ -61,7 +61,7 @@ __device__ __forceinline__ void quantize_rows(const LayerNormArgs& args, const W
     if (out.y[i] != nullptr) {
       store_four<Columns::kVector>(out.y[i], at, end, y);
     }
-    store_four<true>(rows.place(i) + rows.lane * 4, at, at + 4, y);
+    store_four<true>(rows.own_place(i), at, at + 4, y);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       if (at + j < end) {
@@ -84,7 +84,7 @@ __device__ __forceinline__ void quantize_rows(const LayerNormArgs& args, const W
     }
     visit_fours<Columns>(rows.left, [&](int at) {
       float y[4];
-      load_four<true>(rows.place(i) + rows.lane * 4, at, at + 4, 0.0F, y);
+      load_four<true>(rows.own_place(i), at, at + 4, 0.0F, y);
       const auto byte = [&](int j) { return scalar::quantize_floored(y[j], floor, dynamic.inv); };
       store_four<Columns::kVector>(out.q[i], at, Columns::end(at, rows.left),
                                    pack_bytes(byte(0), byte(1), byte(2), byte(3)));
@@ -110,9 +110,7 @@ __global__ void __launch_bounds__(kNormThreads)
 
 int launch_layer_norm(const LayerNormArgs& args, const std::int32_t* count,
                       LaunchStream stream) noexcept {
-  const bool aligned = args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) &&
-                       aligned_fours(args.gamma, 0) && aligned_fours(args.beta, 0) &&
-                       aligned_fours(args.y, args.ldy) && aligned_fours(args.q, args.ldq);
+  const bool aligned = aligned_norm(args) && aligned_fours(args.q, args.ldq);
   const auto kernel = !aligned                        ? &normalize_rows<NormColumns<false, 0>>
                       : args.cols == known_columns(3) ? &normalize_rows<NormColumns<true, 3>>
                       : args.cols == known_columns(6) ? &normalize_rows<NormColumns<true, 6>>

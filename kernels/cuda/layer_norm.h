@@ -67,6 +67,7 @@ struct WarpRows {
   NormStatistics of[kWarpRows];
 
   __device__ __forceinline__ float* place(int i) const { return shared + i * stride; }
+  __device__ __forceinline__ float* own_place(int i) const { return place(i) + lane * 4; }
   __device__ __forceinline__ bool exists(int i) const { return i < count; }
   // Row i in a matrix, from this lane's first column on.
   template <class T>
@@ -151,7 +152,7 @@ __device__ __forceinline__ void visit_normalized(const Args& args, const WarpRow
 #pragma unroll
     for (int i = 0; i < kWarpRows; ++i) {
       float y[4];
-      load_four<true>(rows.place(i) + rows.lane * 4, at, at + 4, 0.0F, y);
+      load_four<true>(rows.own_place(i), at, at + 4, 0.0F, y);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         y[j] = std::fma((y[j] - rows.of[i].mean) * rows.of[i].r, gamma[j], beta[j]);
@@ -179,7 +180,7 @@ __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count,
 #pragma unroll
   for (int i = 0; i < kWarpRows; ++i) {
     if (rows.exists(i)) {
-      stage_row<Columns>(rows.own(args.x, args.ldx, i), rows.left, rows.place(i) + rows.lane * 4);
+      stage_row<Columns>(rows.own(args.x, args.ldx, i), rows.left, rows.own_place(i));
     }
   }
   commit_copies();
@@ -194,6 +195,13 @@ __device__ __forceinline__ void normalize_warp_rows(const Args& args, int count,
                   __shfl_sync(0xFFFFFFFFU, own.r, i * kRowLanes)};
   }
   finish(rows);
+}
+
+// Host code: whether all rows, of inputs and y, consist of aligned pieces.
+template <class Args>
+bool aligned_norm(const Args& args) {
+  return args.cols % 4 == 0 && aligned_fours(args.x, args.ldx) && aligned_fours(args.gamma, 0) &&
+         aligned_fours(args.beta, 0) && aligned_fours(args.y, args.ldy);
 }
 
 // Host code: the launch of a kernel of norm_blocks(args.rows) blocks. The shared memory of the

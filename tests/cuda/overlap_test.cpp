@@ -1,7 +1,6 @@
 // Sessions whose recorded launches overlap answer with the bits of sessions whose launches do not.
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -61,15 +60,6 @@ void check(const qe::Checkpoint& checkpoint) {
   }
 }
 
-double microseconds_a_run(Runner& runner, const TinyBatch& batch) {
-  constexpr int kRuns = 2000;
-  for (int i = 0; i < kRuns / 10; ++i) runner.run(batch);
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < kRuns; ++i) runner.run(batch);
-  const std::chrono::duration<double, std::micro> all = std::chrono::steady_clock::now() - begin;
-  return all.count() / kRuns;
-}
-
 }  // namespace
 
 TEST_CASE("launches that overlap give the bits of launches that do not") {
@@ -81,18 +71,4 @@ TEST_CASE("launches that overlap give the bits of launches that do not") {
 TEST_CASE("launches that overlap give the same bits in halves") {
   if (qe::test::skip_float("float models")) return;
   check(TinyCheckpoint(TinyShape{}).bert());
-}
-
-// Says and checks nothing: what a run of one short text gains where the layers are those of BERT.
-TEST_CASE("the time of launches that overlap and of launches that do not") {
-  if (qe::test::emulated()) return;
-  const TinyShape bert{.layers = 12, .hidden = 768, .heads = 12, .intermediate = 3072};
-  const auto plan = compile_for(
-      qe::test::quantized(TinyCheckpoint(bert).bert(), ActivationScheme::kDynamic), kGpu);
-  const TinyBatch batch({32}, bert.vocab, 1);
-  for (const bool overlap : {false, true, false, true}) {
-    Runner runner(plan, overlap);
-    MESSAGE((overlap ? "overlapping: " : "apart: ")
-            << microseconds_a_run(runner, batch) << " us a run");
-  }
 }
