@@ -14,9 +14,10 @@
 
 namespace qe::kernels::cuda {
 
-// Rows of this run.
+// Rows of this run. Read before the wait for earlier launches, too, so not from a first-level
+// cache, which nothing has cleared then of what the run before left there.
 __device__ __forceinline__ int row_count(const Product& p) {
-  const int rows = p.rows != nullptr ? *p.rows : p.x.m;
+  const int rows = p.rows != nullptr ? __ldcg(p.rows) : p.x.m;
   return rows < p.x.m ? rows : p.x.m;
 }
 

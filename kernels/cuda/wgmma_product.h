@@ -206,9 +206,13 @@ __global__ void __launch_bounds__(WgmmaTile<kKernel>::kThreads,
     if constexpr (Tile::kGroups == 2) {
       give_registers<kCopyRegisters>();
     }
-    if (thread == 0) {
-      TileCopies<Tile>(p, shared, major, minor).run();
-    } else {
+    if (thread < kWarpLanes) {
+      if (thread == 0) {
+        TileCopies<Tile>(p, shared, major, minor).run();
+      }
+      __syncwarp();  // the copying lane goes first: a warp that waits for launches waits whole
+    }
+    if (thread != 0) {
       wait_for_launches_before();
       allow_next_launch();
     }
