@@ -1,11 +1,11 @@
-// Grids cluster after cluster in random order, and what threads do to each other and to memory.
+// Grids wave after wave in random order, and what threads do to each other and to memory.
 #include "tests/cuda/simt/grid.h"
 
 #include <algorithm>
 #include <string>
 #include <string_view>
 
-#include "tests/cuda/simt/cluster.h"
+#include "tests/cuda/simt/wave.h"
 
 namespace qe::simt {
 namespace {
@@ -14,8 +14,13 @@ namespace {
 // is found, and at an odd multiple of 16, since nothing promises more.
 constexpr std::uint32_t kSharedBase = 1040;
 
+Block& block_of_cluster(int rank) {
+  const std::size_t first = running()->current->block->cluster->first;
+  return *running()->blocks[first + static_cast<std::size_t>(rank)];
+}
+
 Barrier& barrier_at(int rank, std::uint32_t address) {
-  Block& block = *running()->blocks[static_cast<std::size_t>(rank)];
+  Block& block = block_of_cluster(rank);
   const auto found = block.barriers.find(address);
   if (found == block.barriers.end()) fail("uses a barrier that was never initialized");
   return found->second;
@@ -30,7 +35,8 @@ Grid::Grid(const GridShape& shape, std::uint64_t seed, std::function<void()> bod
     throw Failure("blocks are whole warps along x, grids whole clusters");
   }
   const unsigned blocks = shape.grid.x * shape.grid.y * shape.grid.z;
-  for (unsigned first = 0; first < blocks; first += static_cast<unsigned>(shape.cluster)) {
+  const unsigned together = shape.all_resident ? blocks : static_cast<unsigned>(shape.cluster);
+  for (unsigned first = 0; first < blocks; first += together) {
     order_.push_back(first);
   }
   std::shuffle(order_.begin(), order_.end(), random_);
@@ -39,7 +45,7 @@ Grid::Grid(const GridShape& shape, std::uint64_t seed, std::function<void()> bod
 Grid::~Grid() = default;
 
 void Grid::begin() {
-  begun_ = std::make_unique<Cluster>(shape_, order_.back(), random_, body_);
+  begun_ = std::make_unique<Wave>(shape_, order_.back(), random_, body_);
   order_.pop_back();
   begun_->run_ahead();
 }
@@ -47,7 +53,7 @@ void Grid::begin() {
 void Grid::finish() {
   if (begun_) begun_->run();
   begun_.reset();
-  for (const unsigned first : order_) Cluster(shape_, first, random_, body_).run();
+  for (const unsigned first : order_) Wave(shape_, first, random_, body_).run();
 }
 
 void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<void()>& body) {
@@ -57,8 +63,8 @@ void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<vo
 const Coordinates& coordinates() { return running()->current->at; }
 
 void meet_warp(const char* what, void* argument, const WarpAction& act) {
-  Cluster& cluster = *running();
-  Thread& self = *cluster.current;
+  Wave& wave = *running();
+  Thread& self = *wave.current;
   Warp& warp = *self.warp;
   if (warp.arrived > 0 && warp.meeting != std::string_view(what)) {
     fail(std::string("lanes of a warp part: ") + what + " here, " + warp.meeting + " elsewhere");
@@ -66,7 +72,7 @@ void meet_warp(const char* what, void* argument, const WarpAction& act) {
   warp.meeting = what;
   warp.arguments[static_cast<std::size_t>(self.lane)] = argument;
   if (++warp.arrived < kLanes) {
-    cluster.suspend(what);
+    wave.suspend(what);
     return;
   }
   warp.arrived = 0;
@@ -75,30 +81,36 @@ void meet_warp(const char* what, void* argument, const WarpAction& act) {
 }
 
 void meet_block() {
-  Cluster& cluster = *running();
-  Block& block = *cluster.current->block;
+  Wave& wave = *running();
+  Block& block = *wave.current->block;
   if (++block.at_barrier < block.live) {
-    cluster.suspend("__syncthreads");
+    wave.suspend("__syncthreads");
   } else {
-    cluster.release_block(block);
+    wave.release_block(block);
   }
 }
 
 void meet_cluster() {
-  Cluster& cluster = *running();
-  if (++cluster.at_cluster_barrier < cluster.live) {
-    cluster.suspend("cluster barrier");
+  Wave& wave = *running();
+  Cluster& cluster = *wave.current->block->cluster;
+  if (++cluster.at_barrier < cluster.live) {
+    wave.suspend("cluster barrier");
   } else {
-    cluster.release_cluster();
+    wave.release_cluster(cluster);
   }
 }
 
 void wait_for_launches_before() {
-  Cluster& cluster = *running();
-  cluster.current->waited = true;
-  if (!cluster.ahead) return;
-  cluster.current->until = [&cluster] { return !cluster.ahead; };
-  cluster.suspend("the launches before it");
+  Wave& wave = *running();
+  wave.current->waited = true;
+  if (!wave.ahead) return;
+  wait_until("the launches before it", [&wave] { return !wave.ahead; });
+}
+
+void wait_until(const char* what, std::function<bool()> holds) {
+  if (holds()) return;
+  running()->current->until = std::move(holds);
+  running()->suspend(what);
 }
 
 void allow_next_launch() {
@@ -119,7 +131,7 @@ std::byte* shared_at(std::uint32_t address, std::size_t bytes) {
 }
 
 std::byte* shared_at(int rank, std::uint32_t address, std::size_t bytes) {
-  std::vector<std::byte>& shared = running()->blocks[static_cast<std::size_t>(rank)]->shared;
+  std::vector<std::byte>& shared = block_of_cluster(rank).shared;
   if (address < kSharedBase || address - kSharedBase + bytes > shared.size()) {
     fail("shared memory " + std::to_string(address) + " + " + std::to_string(bytes) + " of " +
          std::to_string(shared.size()) + " bytes from " + std::to_string(kSharedBase));
@@ -132,7 +144,14 @@ std::uint32_t shared_address_of(const void* pointer) {
   return static_cast<std::uint32_t>(offset) + kSharedBase;
 }
 
-void later(std::function<void()> event) { running()->events.push_back(std::move(event)); }
+// In the name of the thread that asks for it: ranks are those of its cluster.
+void later(std::function<void()> event) {
+  Wave& wave = *running();
+  wave.events.push_back([&wave, thread = wave.current, event = std::move(event)] {
+    wave.current = thread;
+    event();
+  });
+}
 
 void init_barrier(std::uint32_t address, int arrivals) {
   static_cast<void>(shared_at(address, 8));
@@ -156,10 +175,8 @@ void complete_transactions(int rank, std::uint32_t address, int transactions) {
 
 void wait_for_barrier(std::uint32_t address, std::uint32_t parity) {
   const Barrier& barrier = barrier_at(block_in_cluster(), address);
-  const auto complete = [&barrier, parity] { return (barrier.phase & 1U) != parity; };
-  if (complete()) return;
-  running()->current->until = complete;
-  running()->suspend("a barrier in shared memory");
+  wait_until("a barrier in shared memory",
+             [&barrier, parity] { return (barrier.phase & 1U) != parity; });
 }
 
 void AsyncGroups::commit() {

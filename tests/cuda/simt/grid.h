@@ -27,7 +27,8 @@ struct GridShape {
   Index grid, block;
   int cluster = 1;  // blocks, along x
   std::size_t shared_bytes = 0;
-  bool overlaps = false;  // may begin before the launch before it has ended
+  bool overlaps = false;      // may begin before the launch before it has ended
+  bool all_resident = false;  // all blocks run at the same time
 };
 
 // A kernel did what the hardware forbids, or waits for ever. what() says which thread and why.
@@ -36,7 +37,7 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-class Cluster;
+class Wave;
 
 // A launch: runs `body` once a thread. Throws Failure; what a thread throws itself passes through.
 class Grid {
@@ -46,7 +47,7 @@ class Grid {
   Grid(const Grid&) = delete;
   Grid& operator=(const Grid&) = delete;
 
-  // What an overlapping launch does before the one before it: one cluster, any, goes as far as it
+  // What an overlapping launch does before the one before it: one wave, any, goes as far as it
   // comes until its threads wait for that.
   void begin();
   // All the rest.
@@ -56,8 +57,8 @@ class Grid {
   GridShape shape_;
   std::mt19937_64 random_;
   std::function<void()> body_;
-  std::vector<unsigned> order_;  // first blocks of clusters
-  std::unique_ptr<Cluster> begun_;
+  std::vector<unsigned> order_;  // first blocks of waves
+  std::unique_ptr<Wave> begun_;
 };
 
 void run_grid(const GridShape& shape, std::uint64_t seed, const std::function<void()>& body);
@@ -84,6 +85,9 @@ int block_in_cluster();
 // end; and what is allowed only after that. Of another launch: nothing.
 void wait_for_launches_before();
 void allow_next_launch();
+
+// Until it holds. `what` is waited for.
+void wait_until(const char* what, std::function<bool()> holds);
 
 // Whether something that may happen now or later happens now.
 bool flip();

@@ -123,6 +123,7 @@ const char* cudaGetErrorName(cudaError_t error) {
 const char* cudaGetErrorString(cudaError_t error) {
   if (error == cudaErrorLaunchFailure) return state().lost_because.c_str();
   if (error == cudaErrorMemoryAllocation) return "out of memory";
+  if (error == cudaErrorCooperativeLaunchTooLarge) return "too many blocks in cooperative launch";
   return error == cudaSuccess ? "no error" : "an error of the stand-in for the CUDA runtime";
 }
 

@@ -70,7 +70,13 @@ cudaError_t enqueue_kernel(const cudaLaunchConfig_t& config, const void* kernel,
     const cudaLaunchAttribute& attribute = config.attrs[i];
     if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
       shape.overlaps = attribute.val.programmaticStreamSerializationAllowed != 0;
+    } else if (attribute.id == cudaLaunchAttributeCooperative) {
+      shape.all_resident = attribute.val.cooperative != 0;
     }
+  }
+  const auto places = static_cast<unsigned>(state().machine.multiprocessors);
+  if (shape.all_resident && grid.x * grid.y * grid.z > places) {
+    return report(cudaErrorCooperativeLaunchTooLarge);
   }
   // The code would not wait.
   if (shape.overlaps && code_version() < 90) return report(cudaErrorNotSupported);

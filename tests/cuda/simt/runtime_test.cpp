@@ -13,15 +13,11 @@
 
 #include "engine/backends/cuda/product.h"
 #include "tests/cuda/gpu_support.h"
+#include "tests/cuda/simt/machine_scope.h"
 
 namespace {
 
-// Puts everything back as it was.
-struct MachineScope {
-  qe::simt::Machine before = qe::simt::machine();
-  qe::simt::Machine& machine = qe::simt::machine();
-  ~MachineScope() { qe::simt::machine() = before; }
-};
+using qe::test::MachineScope;
 
 void multiply_ones() {
   const qe::test::DeviceArray a(std::vector<std::uint8_t>(32 * 32, 1));

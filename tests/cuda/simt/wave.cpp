@@ -1,5 +1,5 @@
 // The scheduler: warps in turn, at random, some of them only when no other can go on.
-#include "tests/cuda/simt/cluster.h"
+#include "tests/cuda/simt/wave.h"
 
 #include <utility>
 
@@ -10,7 +10,7 @@ constexpr int kPoison = 0xA5;
 
 class Running {
  public:
-  explicit Running(Cluster& cluster) { running() = &cluster; }
+  explicit Running(Wave& wave) { running() = &wave; }
   ~Running() { running() = nullptr; }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -23,33 +23,45 @@ std::string describe(const Thread& thread) {
 
 }  // namespace
 
-Cluster*& running() {
-  static Cluster* cluster = nullptr;
-  return cluster;
+Wave*& running() {
+  static Wave* wave = nullptr;
+  return wave;
 }
 
 void fail(const std::string& problem) {
   throw Failure(describe(*running()->current) + ": " + problem);
 }
 
-Cluster::Cluster(const GridShape& given, unsigned first_block, std::mt19937_64& random,
-                 const std::function<void()>& body)
+Wave::Wave(const GridShape& given, unsigned first_block, std::mt19937_64& random,
+           const std::function<void()>& body)
     : shape(given), random_(random) {
-  for (int rank = 0; rank < shape.cluster; ++rank) {
-    auto block = std::make_unique<Block>();
-    block->rank = rank;
-    block->shared.assign(shape.shared_bytes, std::byte{kPoison});
-    const unsigned number = first_block + static_cast<unsigned>(rank);
-    const Index at{number % shape.grid.x, number / shape.grid.x % shape.grid.y,
-                   number / shape.grid.x / shape.grid.y};
-    for (unsigned thread = 0; thread < shape.block.x; ++thread) {
-      add_thread(*block, {{thread, 0, 0}, at, shape.block, shape.grid}, body);
+  const unsigned count = shape.all_resident ? shape.grid.x * shape.grid.y * shape.grid.z
+                                            : static_cast<unsigned>(shape.cluster);
+  for (unsigned i = 0; i < count; ++i) {
+    const int rank = static_cast<int>(i) % shape.cluster;
+    if (rank == 0) {
+      clusters.push_back(std::make_unique<Cluster>());
+      clusters.back()->first = blocks.size();
     }
-    blocks.push_back(std::move(block));
+    add_block(first_block + i, *clusters.back(), rank, body);
   }
 }
 
-void Cluster::add_thread(Block& block, const Coordinates& at, const std::function<void()>& body) {
+void Wave::add_block(unsigned number, Cluster& cluster, int rank,
+                     const std::function<void()>& body) {
+  auto block = std::make_unique<Block>();
+  block->rank = rank;
+  block->cluster = &cluster;
+  block->shared.assign(shape.shared_bytes, std::byte{kPoison});
+  const Index at{number % shape.grid.x, number / shape.grid.x % shape.grid.y,
+                 number / shape.grid.x / shape.grid.y};
+  for (unsigned thread = 0; thread < shape.block.x; ++thread) {
+    add_thread(*block, {{thread, 0, 0}, at, shape.block, shape.grid}, body);
+  }
+  blocks.push_back(std::move(block));
+}
+
+void Wave::add_thread(Block& block, const Coordinates& at, const std::function<void()>& body) {
   auto thread = std::make_unique<Thread>();
   thread->at = at;
   thread->block = &block;
@@ -70,26 +82,29 @@ void Cluster::add_thread(Block& block, const Coordinates& at, const std::functio
     ended();
   });
   ++block.live;
+  ++block.cluster->live;
   ++live;
   threads.push_back(std::move(thread));
 }
 
-void Cluster::check_waited() const {
+void Wave::check_waited() const {
   if (shape.overlaps && !current->waited) {
     fail("ends without having waited for the launches before it");
   }
 }
 
 // A thread that has ended is waited for no longer.
-void Cluster::ended() {
+void Wave::ended() {
   Block& block = *current->block;
+  Cluster& cluster = *block.cluster;
   --block.live;
+  --cluster.live;
   --live;
   if (block.live > 0 && block.at_barrier == block.live) release_block(block);
-  if (live > 0 && at_cluster_barrier == live) release_cluster();
+  if (cluster.live > 0 && cluster.at_barrier == cluster.live) release_cluster(cluster);
 }
 
-void Cluster::release_block(Block& block) {
+void Wave::release_block(Block& block) {
   block.at_barrier = 0;
   for (const auto& warp : block.warps) {
     for (Thread* thread : warp->lanes) {
@@ -100,15 +115,17 @@ void Cluster::release_block(Block& block) {
   }
 }
 
-void Cluster::release_cluster() {
-  at_cluster_barrier = 0;
+void Wave::release_cluster(Cluster& cluster) {
+  cluster.at_barrier = 0;
   for (const auto& thread : threads) {
-    if (thread->waits_for == "cluster barrier") thread->waits_for = {};
+    if (thread->block->cluster == &cluster && thread->waits_for == "cluster barrier") {
+      thread->waits_for = {};
+    }
   }
 }
 
 // Every lane of some warp that may run goes on until it waits.
-bool Cluster::run_ready_warp(bool slow) {
+bool Wave::run_ready_warp(bool slow) {
   const std::size_t count = threads.size();
   const std::size_t start = random_() % count / kLanes * kLanes;
   for (std::size_t i = 0; i < count; i += kLanes) {
@@ -118,7 +135,7 @@ bool Cluster::run_ready_warp(bool slow) {
   return false;
 }
 
-bool Cluster::run_lanes(std::size_t first) {
+bool Wave::run_lanes(std::size_t first) {
   bool ran = false;
   for (std::size_t lane = first; lane < first + kLanes; ++lane) {
     Thread& thread = *threads[lane];
@@ -131,7 +148,7 @@ bool Cluster::run_lanes(std::size_t first) {
   return ran;
 }
 
-bool Cluster::wake_one() {
+bool Wave::wake_one() {
   bool woken = false;
   for (const auto& thread : threads) {
     if (thread->until && thread->until()) {
@@ -143,7 +160,7 @@ bool Cluster::wake_one() {
   return woken;
 }
 
-bool Cluster::fire_event() {
+bool Wave::fire_event() {
   if (events.empty()) return false;
   const std::size_t pick = random_() % events.size();
   const std::function<void()> event = std::move(events[pick]);
@@ -152,7 +169,7 @@ bool Cluster::fire_event() {
   return true;
 }
 
-void Cluster::fail_deadlocked() const {
+void Wave::fail_deadlocked() const {
   std::string text = "nobody can go on:";
   for (const auto& thread : threads) {
     if (thread->lane == 0 && !thread->fiber->ended()) {
@@ -162,11 +179,11 @@ void Cluster::fail_deadlocked() const {
   throw Failure(text);
 }
 
-bool Cluster::go_on() {
+bool Wave::go_on() {
   return run_ready_warp(false) || wake_one() || run_ready_warp(true) || fire_event();
 }
 
-void Cluster::run_ahead() {
+void Wave::run_ahead() {
   const Running scope(*this);
   ahead = true;
   while (live > 0 && go_on()) {
@@ -174,7 +191,7 @@ void Cluster::run_ahead() {
   ahead = false;
 }
 
-void Cluster::run() {
+void Wave::run() {
   const Running scope(*this);
   while (live > 0) {
     if (random_() % 8 == 0) {

@@ -1,4 +1,5 @@
-// One cluster of blocks while it runs: its threads, what each waits for, and who goes on next.
+// The blocks that run at the same time, one cluster as a rule or, where blocks of a launch wait for
+// each other, all of them: their threads, what each waits for, and who goes on next.
 #pragma once
 
 #include <array>
@@ -55,8 +56,15 @@ struct Thread {
   AsyncGroups copies;
 };
 
+struct Cluster {
+  std::size_t first = 0;  // of its blocks in the wave
+  int live = 0;           // threads
+  int at_barrier = 0;
+};
+
 struct Block {
   int rank = 0;  // in the cluster
+  Cluster* cluster = nullptr;
   std::vector<std::byte> shared;
   std::unordered_map<std::uint32_t, Barrier> barriers;
   std::vector<std::unique_ptr<Warp>> warps;
@@ -64,10 +72,11 @@ struct Block {
   int at_barrier = 0;
 };
 
-class Cluster {
+class Wave {
  public:
-  Cluster(const GridShape& shape, unsigned first_block, std::mt19937_64& random,
-          const std::function<void()>& body);
+  // Of the grid's blocks those from first_block on.
+  Wave(const GridShape& shape, unsigned first_block, std::mt19937_64& random,
+       const std::function<void()>& body);
   void run();
   // Before what is ahead of the launch has ended: until no thread can go on without that.
   void run_ahead();
@@ -77,16 +86,16 @@ class Cluster {
     current->fiber->suspend();
   }
   void release_block(Block& block);
-  void release_cluster();
+  void release_cluster(Cluster& cluster);
   void ended();
   bool flip() { return (random_() & 1U) != 0; }
 
   const GridShape& shape;
+  std::vector<std::unique_ptr<Cluster>> clusters;
   std::vector<std::unique_ptr<Block>> blocks;
   std::vector<std::unique_ptr<Thread>> threads;
   std::vector<std::function<void()>> events;
   Thread* current = nullptr;
-  int at_cluster_barrier = 0;
   int live = 0;
   bool ahead = false;  // launches before have not ended
 
@@ -98,14 +107,15 @@ class Cluster {
   bool fire_event();
   [[noreturn]] void fail_deadlocked() const;
   void check_waited() const;
+  void add_block(unsigned number, Cluster& cluster, int rank, const std::function<void()>& body);
   void add_thread(Block& block, const Coordinates& at, const std::function<void()>& body);
 
   std::mt19937_64& random_;
   std::exception_ptr thrown_;
 };
 
-// The cluster that runs; one at a time a process.
-Cluster*& running();
+// What runs; one at a time a process.
+Wave*& running();
 
 // Throws Failure with the running thread's place.
 [[noreturn]] void fail(const std::string& problem);
