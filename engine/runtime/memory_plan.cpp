@@ -156,11 +156,24 @@ void place(std::vector<ArenaBuffer>& buffers) {
   }
 }
 
+// On a GPU a product and the quantization of its rows may be one launch, which writes the bytes
+// while it still reads what the product reads.
+void begin_with_products(const Graph& graph, std::vector<Lifetime>& lives) {
+  for (const Node& node : graph.nodes) {
+    if (!std::holds_alternative<QuantizeOp>(node.op)) continue;
+    Lifetime& bytes = lives[static_cast<std::size_t>(node.outputs[0])];
+    const int from = lives[static_cast<std::size_t>(node.inputs[0])].made;
+    if (from >= 0) bytes.made = std::min(bytes.made, from);
+  }
+}
+
 class Planner {
  public:
   Planner(const Graph& graph, const CompileOptions& options)
       : graph_(graph), options_(options), lives_(lifetimes(graph)), slices_(slices(graph)) {
-    plan_.groups = make_groups(graph, options.device.kind == DeviceSpec::Kind::kCpu);
+    const bool on_cpu = options.device.kind == DeviceSpec::Kind::kCpu;
+    plan_.groups = make_groups(graph, on_cpu);
+    if (!on_cpu) begin_with_products(graph, lives_);
     for (const auto& [part, slice] : slices_) {
       Lifetime& whole = lives_[static_cast<std::size_t>(slice.whole)];
       whole.made = std::min(whole.made, lives_[static_cast<std::size_t>(part)].made);

@@ -76,6 +76,9 @@ class LaunchConfig {
     dimension.z = 1;
   }
 
+  // All blocks get their place at once, or the launch is refused.
+  void set_all_resident() { add(cudaLaunchAttributeCooperative).cooperative = 1; }
+
   template <class... Expected, class... Actual>
   int launch(void (*kernel)(Expected...), Actual&&... arguments) const {
     return cudaLaunchKernelEx(&config_, kernel, std::forward<Actual>(arguments)...);
@@ -94,7 +97,7 @@ class LaunchConfig {
   }
 
   cudaLaunchConfig_t config_{};
-  std::array<cudaLaunchAttribute, 2> attributes_{};
+  std::array<cudaLaunchAttribute, 3> attributes_{};
 };
 
 }  // namespace qe::kernels::cuda

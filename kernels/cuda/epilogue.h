@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda/activate.h"
 #include "kernels/cuda/columns.h"
@@ -76,52 +77,56 @@ __device__ __forceinline__ float scaled_sum(int acc, const RowValues& row,
                   std::fma(row.floor, column.weight_sum, column.bias));
 }
 
-// Chunk kIndex of the accumulators and of the rows' values.
-template <class Part, int kIndex>
-__device__ __forceinline__ void copy_chunk(const typename Part::Sums& acc,
-                                           const typename Part::Rows& rows,
-                                           int (&chunk)[Part::kElements],
-                                           RowValues (&chunk_rows)[Part::kChunkRows]) {
+// visit(std::integral_constant<int, index>) for an index that is known when the kernel runs. A jump
+// to moves: chosen one by one, each accumulator would cost as many instructions as there are
+// chunks.
+template <class Part, int kIndex, class Visit>
+__device__ __forceinline__ void visit_if_there(Visit& visit) {
   if constexpr (kIndex < Part::kChunks) {
-    constexpr int kSlab = kIndex / Part::kSlabChunks;
     keep_branch();
+    visit(std::integral_constant<int, kIndex>{});
+  }
+}
+template <class Part, class Visit>
+__device__ __forceinline__ void visit_chunk(int index, Visit visit) {
+  static_assert(Part::kChunks <= 8);
+  switch (index) {
+    case 0:
+      return visit_if_there<Part, 0>(visit);
+    case 1:
+      return visit_if_there<Part, 1>(visit);
+    case 2:
+      return visit_if_there<Part, 2>(visit);
+    case 3:
+      return visit_if_there<Part, 3>(visit);
+    case 4:
+      return visit_if_there<Part, 4>(visit);
+    case 5:
+      return visit_if_there<Part, 5>(visit);
+    case 6:
+      return visit_if_there<Part, 6>(visit);
+    default:
+      return visit_if_there<Part, 7>(visit);
+  }
+}
+
+// A chunk of the accumulators and what belongs to its rows.
+template <class Part, class Row>
+__device__ __forceinline__ void take_chunk(const typename Part::Sums& acc,
+                                           const Row (&rows)[Part::kRows], int index,
+                                           int (&chunk)[Part::kElements],
+                                           Row (&chunk_rows)[Part::kChunkRows]) {
+  visit_chunk<Part>(index, [&](auto at) {
+    constexpr int kSlab = at / Part::kSlabChunks;
 #pragma unroll
     for (int i = 0; i < Part::kElements; ++i) {
-      chunk[i] = acc[kSlab][kIndex % Part::kSlabChunks * Part::kElements + i];
+      chunk[i] = acc[kSlab][at % Part::kSlabChunks * Part::kElements + i];
     }
 #pragma unroll
     for (int i = 0; i < Part::kChunkRows; ++i) {
       chunk_rows[i] = rows[kSlab * 2 + i];
     }
-  }
-}
-
-// The same for an index that is known when the kernel runs. A jump to moves: chosen one by one,
-// each accumulator would cost as many instructions as there are chunks.
-template <class Part>
-__device__ __forceinline__ void take_chunk(const typename Part::Sums& acc,
-                                           const typename Part::Rows& rows, int index,
-                                           int (&chunk)[Part::kElements],
-                                           RowValues (&chunk_rows)[Part::kChunkRows]) {
-  static_assert(Part::kChunks <= 8);
-  switch (index) {
-    case 0:
-      return copy_chunk<Part, 0>(acc, rows, chunk, chunk_rows);
-    case 1:
-      return copy_chunk<Part, 1>(acc, rows, chunk, chunk_rows);
-    case 2:
-      return copy_chunk<Part, 2>(acc, rows, chunk, chunk_rows);
-    case 3:
-      return copy_chunk<Part, 3>(acc, rows, chunk, chunk_rows);
-    case 4:
-      return copy_chunk<Part, 4>(acc, rows, chunk, chunk_rows);
-    case 5:
-      return copy_chunk<Part, 5>(acc, rows, chunk, chunk_rows);
-    case 6:
-      return copy_chunk<Part, 6>(acc, rows, chunk, chunk_rows);
-    default:
-      return copy_chunk<Part, 7>(acc, rows, chunk, chunk_rows);
-  }
+  });
 }
 
 // What the product is before its activation, for one chunk. `columns`: in shared memory, of the

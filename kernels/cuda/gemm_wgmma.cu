@@ -76,9 +76,13 @@ int launch_wgmma(const Launch& launch) noexcept {
   }
   if (described != CUDA_SUCCESS) return described;  // the runtime counts its errors alike
   const int items = tile_grid(shape, x.m, w.n).count() * product.splits;
+  // Blocks that wait for each other begin together, behind the launch before theirs.
+  const bool together = product.row_bytes.q != nullptr;
   LaunchConfig config(items < launch.resident ? items : launch.resident, entry.threads,
-                      entry.shared_bytes, launch.stream);
+                      entry.shared_bytes,
+                      together ? LaunchStream(launch.stream.handle) : launch.stream);
   config.set_cluster(shape.cluster());
+  if (together) config.set_all_resident();
   return config.launch(entry.function(product), product, shape.swapped ? weights : rows,
                        shape.swapped ? rows : weights);
 }

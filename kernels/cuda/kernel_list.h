@@ -136,9 +136,10 @@ constexpr unsigned column_mates(const KernelShape& shape, const TileIndex& place
 }
 
 // Tile `tile` of the grid's order; those of a cluster follow one another.
-constexpr TileIndex tile_of(const KernelShape& shape, int tile, const TileGrid& grid) {
+constexpr TileIndex tile_of(const KernelShape& shape, int tile, const TileGrid& grid,
+                            int group_tiles = kGroupTiles) {
   const TileIndex index = tile_at(tile / shape.cluster(), grid.majors / shape.cluster_major,
-                                  grid.minors / shape.cluster_minor);
+                                  grid.minors / shape.cluster_minor, group_tiles);
   const TileIndex place = place_in_cluster(shape, tile % shape.cluster());
   return {index.major * shape.cluster_major + place.major,
           index.minor * shape.cluster_minor + place.minor};
@@ -164,6 +165,13 @@ constexpr bool valid_splits(const KernelShape& shape, int m, int n, int k, int s
   return splits == 1 ||
          (splits > 1 && splits <= kMostSplits && splits <= depth_steps(k) && may_split(shape) &&
           static_cast<std::int64_t>(tile_grid(shape, m, n).count()) * splits <= multiprocessors);
+}
+
+// Whether the kernel can make bytes of whole rows (RowBytes). A warp group that waits for other
+// blocks must not hold up its own block's next tile, on which one of those may wait; and where this
+// is worth while, operands are shared.
+constexpr bool makes_row_bytes(const KernelShape& shape) {
+  return shape.ping_pong && shape.cluster() > 1;
 }
 
 // How many blocks of each kernel a GPU holds at once; 0 where it cannot run one.

@@ -93,6 +93,23 @@ __device__ __forceinline__ void visit_staged(std::byte* staging, int lane, Visit
   }
 }
 
+// This lane's elements to their places in the staging area.
+template <class Chunk, Element kOut>
+__device__ __forceinline__ void stage(
+    const typename Stored<kOut, Chunk::kStep>::Type (&values)[Chunk::kElements], std::byte* staging,
+    int lane) {
+  using Types = Stored<kOut, Chunk::kStep>;
+  visit_staged<Chunk, kOut, typename Types::Word>(
+      staging, lane, [&](int i, typename Types::Word& place) {
+        typename Types::Group group;
+#pragma unroll
+        for (int j = 0; j < Chunk::kStep; ++j) {
+          group.values[j] = values[i + j];
+        }
+        place = std::bit_cast<typename Types::Word>(group);
+      });
+}
+
 // What is rounded to an element of the result: all of a chunk at a time, because each condition is
 // one for all of them.
 template <class Chunk, Element kOut>
@@ -117,7 +134,7 @@ __device__ __forceinline__ void before_rounding(const Product& p, float (&y)[Chu
   }
 }
 
-// This lane's elements to their places in the staging area, which has the residual until then.
+// This lane's elements as results in the staging area, which has the residual until then.
 template <class Chunk, Element kOut>
 __device__ __forceinline__ void round_to_staging(const Product& p, float (&y)[Chunk::kElements],
                                                  std::byte* staging, int lane) {
@@ -137,15 +154,7 @@ __device__ __forceinline__ void round_to_staging(const Product& p, float (&y)[Ch
       }
     }
   }
-  visit_staged<Chunk, kOut, typename Types::Word>(
-      staging, lane, [&](int i, typename Types::Word& place) {
-        typename Types::Group group;
-#pragma unroll
-        for (int j = 0; j < Chunk::kStep; ++j) {
-          group.values[j] = values[i + j];
-        }
-        place = std::bit_cast<typename Types::Word>(group);
-      });
+  stage<Chunk, kOut>(values, staging, lane);
 }
 
 template <class Chunk, Element kOut>

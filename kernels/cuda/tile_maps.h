@@ -101,18 +101,18 @@ inline constexpr int kStagingBytes = 1536;
 static_assert(ResultChunk<false, kChunkFragments>::staging_stride(2) * 16 <= kStagingBytes);
 static_assert(ResultChunk<true, kChunkFragments>::staging_stride(2) * 32 <= kStagingBytes);
 
-// Tiles are handed out in groups of kGroupTiles tiles along the rows of the result, all columns of
-// a group before the next group: what runs at the same time reads few different operand tiles.
+// Tiles are handed out in groups of some tiles along the rows of the result, all columns of a group
+// before the next group: what runs at the same time reads few different operand tiles.
 struct TileIndex {
   int major, minor;
 };
 inline constexpr int kGroupTiles = 8;
 
-constexpr TileIndex tile_at(int index, int majors, int minors) {
-  const int group = index / (kGroupTiles * minors);
-  const int first = group * kGroupTiles;
-  const int height = majors - first < kGroupTiles ? majors - first : kGroupTiles;
-  const int within = index - group * kGroupTiles * minors;
+constexpr TileIndex tile_at(int index, int majors, int minors, int group_tiles = kGroupTiles) {
+  const int group = index / (group_tiles * minors);
+  const int first = group * group_tiles;
+  const int height = majors - first < group_tiles ? majors - first : group_tiles;
+  const int within = index - group * group_tiles * minors;
   return {first + within % height, within / height};
 }
 

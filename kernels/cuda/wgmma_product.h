@@ -13,6 +13,7 @@
 #include "kernels/cuda/ptx/launch_order.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/ptx/wgmma.h"
+#include "kernels/cuda/row_bytes.h"
 #include "kernels/cuda/wgmma_copies.h"
 #include "kernels/cuda/wgmma_tile.h"
 
@@ -159,6 +160,14 @@ __device__ __forceinline__ void multiply_tiles(const Product& p, const Shared<Ti
       columns.publish(lane);
     });
     const ColumnValues* values = columns.wait();
+    if constexpr (Tile::kRowBytes) {
+      if (p.row_bytes.q != nullptr) {
+        RowBytesPart<typename Tile::Part>(p, work.m, work.grid, item.index, Tile::kMajor, row,
+                                          staging, lane)
+            .store(acc, rows, minor, values, tile_warp, Tile::kShape.tile_warps());
+        continue;
+      }
+    }
     if (!may_split(Tile::kShape) ||
         add_parts(p, acc, item.tile, item.part, tile_warp, Tile::kShape.tile_warps(), lane)) {
       const int first = Tile::kSwapped ? first_row + warp * 16 : 0;  // of the tile's columns

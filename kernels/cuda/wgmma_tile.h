@@ -34,6 +34,7 @@ struct WgmmaTile {
   static constexpr int kSlabs = kPingPong ? kMajor / kGroupRows : 1;  // instructions of a group
   static constexpr int kRegisters = kMinor / 2;
   using Part = WarpPart<kSwapped, kGroupRows, kSlabs, kRegisters>;
+  static constexpr bool kRowBytes = makes_row_bytes(kShape);
   static constexpr int kBlocksPerMultiprocessor = kGroups == 1 ? 2 : 1;
   static_assert(kPingPong ? kGroups == 2 : kMajor == kGroups * kGroupRows);
 
@@ -110,7 +111,10 @@ __device__ __forceinline__ Item item_at(const Product& p, const Work& work, int 
   constexpr KernelShape kShape = Tile::kShape;
   const int tile = item / p.splits;
   const int part = item % p.splits;
-  return {tile, part, tile_of(kShape, tile, work.grid), depth_part(work.steps, part, p.splits)};
+  // Who waits for all tiles of its rows wants them next to each other.
+  const int group = p.row_bytes.q != nullptr ? 1 : kGroupTiles;
+  return {tile, part, tile_of(kShape, tile, work.grid, group),
+          depth_part(work.steps, part, p.splits)};
 }
 
 }  // namespace

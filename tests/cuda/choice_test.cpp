@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/cuda/kernel_list.h"
+#include "kernels/cuda/row_bytes_plan.h"
 #include "tests/kernels/kernel_test.h"
 
 namespace {
@@ -111,5 +112,37 @@ TEST_CASE("tiles of a cluster lie together, and each share of an operand is brou
       }
     }
     CHECK(seen.size() == static_cast<std::size_t>(grid.count()));
+  }
+}
+
+TEST_CASE("rows become bytes in their product where its grid holds their tiles side by side") {
+  const ResidentBlocks h200 = resident_blocks(132, true);
+  CHECK(choose_row_bytes_kernel(16384, 3072, 768, 132, h200).has_value());
+  CHECK(choose_row_bytes_kernel(4096, 4096, 1024, 132, h200).has_value());
+  CHECK_FALSE(choose_row_bytes_kernel(4096, 9000, 1024, 132, h200).has_value());
+  CHECK_FALSE(choose_row_bytes_kernel(4096, 3072, 768, 108, resident_blocks(108, false)));
+  qe::test::Random random(8);
+  for (int i = 0; i < 1000; ++i) {
+    const int m = random.integer(1, 20000);
+    const int n = random.integer(1, 9000);
+    const int multiprocessors = random.integer(1, 200);
+    const ResidentBlocks resident = resident_blocks(multiprocessors, true);
+    const auto choice = choose_row_bytes_kernel(m, n, 768, multiprocessors, resident);
+    if (!choice) continue;
+    const KernelShape& shape = kKernels[choice->kernel];
+    const TileGrid grid = tile_grid(shape, m, n);
+    const int blocks = std::min(grid.count(), resident[static_cast<std::size_t>(choice->kernel)]);
+    CHECK(choice->splits == 1);
+    // Of the same rows no two tiles are of one block's same round, nor more than a round apart.
+    for (int tile = 0; tile < grid.count(); tile += random.integer(1, 50)) {
+      const int row = tile_of(shape, tile, grid, 1).major;
+      for (int other = tile + blocks; other < std::min(grid.count(), tile + 3 * blocks); ++other) {
+        REQUIRE(tile_of(shape, other, grid, 1).major != row);
+      }
+    }
+    const RowBytesScratch scratch = row_bytes_scratch(m, n);
+    CHECK(scratch.gate_bytes >= static_cast<std::size_t>(grid.majors) * 4 * 2 * sizeof(unsigned));
+    CHECK(scratch.largest_bytes >=
+          static_cast<std::size_t>(grid.count()) * shape.major * sizeof(float));
   }
 }

@@ -1,6 +1,7 @@
 // Sessions whose recorded launches overlap answer with the bits of sessions whose launches do not.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -20,11 +21,10 @@ using qe::test::TinyShape;
 
 class Runner {
  public:
-  Runner(std::shared_ptr<const qe::Plan> plan, bool overlap)
+  Runner(std::shared_ptr<const qe::Plan> plan, const qe::cuda::GpuExecutorOptions& options)
       : plan_(std::move(plan)),
         texts_(plan_->max_tokens()),
-        executor_(dynamic_cast<const qe::cuda::GpuProgram&>(*plan_->impl().program),
-                  {.overlap = overlap}) {}
+        executor_(dynamic_cast<const qe::cuda::GpuProgram&>(*plan_->impl().program), options) {}
 
   std::vector<float> run(const TinyBatch& batch) {
     const auto labels = static_cast<std::size_t>(plan_->label_count());
@@ -40,15 +40,15 @@ class Runner {
 };
 
 // Batches in turn, so that what a launch finds too early is what another batch left.
-void check(const qe::Checkpoint& checkpoint) {
+void check(const qe::Checkpoint& checkpoint, const qe::cuda::GpuExecutorOptions& options = {}) {
   const int rounds = qe::test::emulated() ? 2 : 500;
   const auto plan = compile_for(checkpoint, kGpu);
   const int vocab = qe::build_model(checkpoint).vocab_size;
   const std::vector<TinyBatch> batches = {TinyBatch({12}, vocab, 1), TinyBatch({11}, vocab, 2),
                                           TinyBatch({30, 5, 39, 1, 17}, vocab, 3),
                                           TinyBatch({7, 40, 1, 20, 9}, vocab, 4)};
-  Runner apart(plan, false);
-  Runner overlapping(plan, true);
+  Runner apart(plan, {.overlap = false});
+  Runner overlapping(plan, options);
   std::vector<std::vector<float>> expected;
   for (const TinyBatch& batch : batches) expected.push_back(apart.run(batch));
   for (int round = 0; round < rounds; ++round) {
@@ -71,4 +71,28 @@ TEST_CASE("launches that overlap give the bits of launches that do not") {
 TEST_CASE("launches that overlap give the same bits in halves") {
   if (qe::test::skip_float("float models")) return;
   check(TinyCheckpoint(TinyShape{}).bert());
+}
+
+// The feed-forward product does the quantization's work, behind the launch before and ahead of one
+// that overlaps it.
+TEST_CASE("rows quantized in registers give the bits of a session without") {
+  for (const char* activation : {"gelu", "relu"}) {
+    TinyShape shape;
+    shape.intermediate = 200;
+    shape.activation = activation;
+    const qe::Checkpoint model =
+        qe::test::quantized(TinyCheckpoint(shape).bert(), ActivationScheme::kDynamic);
+    const auto plan = compile_for(model, kGpu);
+    const auto& program = dynamic_cast<const qe::cuda::GpuProgram&>(*plan->impl().program);
+    if (!program.products.choose_row_bytes(1, shape.intermediate, shape.hidden)) {
+      MESSAGE("skipped: this GPU has none of the kernels");
+      return;
+    }
+    const auto pairs =
+        std::count_if(plan->steps().begin(), plan->steps().end(), [](const qe::StepInfo& step) {
+          return step.kernel == "quantize rows, many in the product";
+        });
+    CHECK(pairs == shape.layers);
+    check(model, {.row_bytes_from = 1});
+  }
 }

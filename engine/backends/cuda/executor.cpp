@@ -26,13 +26,15 @@ std::size_t logit_bytes(const GpuProgram& program, int sequences) {
 SessionLayout::SessionLayout(const GpuProgram& program)
     : inputs(align(program.arena_bytes)),
       product_scratch(inputs + align(InputLayout(program.most).bytes)),
-      half_workspace(product_scratch + align(program.products.scratch_bytes())),
+      row_gates(product_scratch + align(program.products.scratch_bytes())),
+      row_largest(row_gates + align(program.row_scratch.gate_bytes)),
+      half_workspace(row_largest + align(program.row_scratch.largest_bytes)),
       bytes(half_workspace +
             (program.half_products ? HalfProducts::workspace_bytes() : std::size_t{0})) {}
 
 GpuExecutor::GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options)
     : program_(program),
-      overlap_(options.overlap && program.may_overlap),
+      options_(options),
       layout_(program),
       memory_(allocate_zeroed(program.device.index, layout_.bytes, "a session")),
       host_inputs_(allocate_pinned(program.device.index, InputLayout(program.most).bytes,
@@ -120,6 +122,9 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
       .bucket = bucket,
       .products = program_.products,
       .product_scratch = memory_.get() + layout_.product_scratch,
+      .row_gates = reinterpret_cast<unsigned int*>(memory_.get() + layout_.row_gates),
+      .row_largest = reinterpret_cast<float*>(memory_.get() + layout_.row_largest),
+      .row_bytes_from = options_.row_bytes_from,
       .half_products = program_.half_products ? &*program_.half_products : nullptr,
       .half_workspace = memory_.get() + layout_.half_workspace,
       .stream = stream_.get()};
@@ -128,7 +133,7 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),
         "recording the upload");
-  launch_all(context, overlap_);
+  launch_all(context, options_.overlap && program_.may_overlap);
   // Rows of logits lie apart on the GPU, as the product wants them, and together here.
   const std::size_t row = logit_bytes(program_, 1);
   check(cudaMemcpy2DAsync(host_logits_.get(), row, program_.logits.first<std::byte>(context.arena),

@@ -11,13 +11,15 @@
 
 namespace qe::cuda {
 
-// The pieces of a session's GPU memory, which starts as zeros: products want their scratch cleared.
+// The pieces of a session's GPU memory, which starts as zeros: products want their scratch
+// and their gates cleared.
 struct SessionLayout {
   explicit SessionLayout(const GpuProgram& program);
 
-  std::size_t inputs;           // the arena lies at 0
-  std::size_t product_scratch;  // where products add up shared depths
-  std::size_t half_workspace;   // of products of halves, where the program has them
+  std::size_t inputs;                  // the arena lies at 0
+  std::size_t product_scratch;         // where products add up shared depths
+  std::size_t row_gates, row_largest;  // where they make bytes of whole rows
+  std::size_t half_workspace;          // of products of halves, where the program has them
   std::size_t bytes;
 };
 
@@ -25,6 +27,9 @@ struct GpuExecutorOptions {
   // A recorded launch may begin before the one before it has ended, where the GPU's kernels can do
   // with that (docs/decisions/0019-launches-that-overlap.md). Off to compare.
   bool overlap = true;
+  // From so many rows of a launch on a feed-forward product quantizes its rows itself
+  // (docs/decisions/0021-rows-quantized-in-registers.md). Fewer leave their floats in the cache.
+  int row_bytes_from = 2048;
 };
 
 class GpuExecutor : public Executor {
@@ -53,7 +58,7 @@ class GpuExecutor : public Executor {
   void require_idle() const;
 
   const GpuProgram& program_;
-  bool overlap_;
+  GpuExecutorOptions options_;
   SessionLayout layout_;
   DeviceMemory memory_;
   PinnedMemory host_inputs_;

@@ -57,6 +57,7 @@ std::vector<StepInfo> GpuProgram::lower_all(const ProgramInput& input) {
     launches.push_back({node.name, std::move(lowered.step)});
     infos.push_back(std::move(lowered.info));
   }
+  row_scratch = context.row_scratch;
   check_memory(plan.bytes() + session_bytes(), device.free_bytes,
                "weights of a plan and one session");
   weights = plan.upload(device.index);

@@ -39,6 +39,7 @@ class GpuProgram : public Program {
   std::optional<HalfProducts> half_products;  // where values are halves
   std::vector<Launch> launches;
   DeviceMemory weights;
+  kernels::cuda::RowBytesScratch row_scratch;  // of a session
   BufferRef logits;
   int label_count;
   std::size_t arena_bytes;

@@ -13,6 +13,7 @@
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/program.h"
 #include "kernels/cuda/launch_stream.h"
+#include "kernels/cuda/row_bytes_plan.h"
 
 namespace qe::cuda {
 
@@ -31,6 +32,9 @@ struct LaunchContext {
   Bucket bucket;
   const ProductKernels& products;
   std::byte* product_scratch;
+  unsigned int* row_gates;  // of RowBytes, like the next
+  float* row_largest;
+  int row_bytes_from;                       // GpuExecutorOptions
   const class HalfProducts* half_products;  // null in a program without halves
   std::byte* half_workspace;
   kernels::cuda::LaunchStream stream;
@@ -53,6 +57,7 @@ struct LoweringContext {
   const ProgramInput& input;
   std::size_t shared_bytes;  // of a block's shared memory, at most
   WeightPlan& weights;
+  kernels::cuda::RowBytesScratch row_scratch = {};  // of the products lowered so far
 
   const Value& value(ValueId id) const { return input.graph.value(id); }
   BufferRef buffer(ValueId id) const { return input.memory.values.at(id); }

@@ -1,8 +1,10 @@
 // Linear layers in integers: the product's kernel, chosen for the bucket a graph is recorded for.
 #include <numeric>
+#include <optional>
 
 #include "engine/backends/constants.h"
 #include "engine/backends/cuda/lower.h"
+#include "engine/backends/cuda/row_bytes_pair.h"
 #include "engine/backends/linear_columns.h"
 
 namespace qe::cuda {
@@ -19,6 +21,7 @@ class LinearStep : public LaunchStep {
   float out_inv_scale = 0, out_zero_point = 0;
   bool dynamic = true, has_residual = false, out_bytes = false;
   BufferRef x, x_scale, x_floor, residual, y;
+  std::optional<RowBytesPair> pair;
 
   int launch(const LaunchContext& context) const noexcept override {
     const RowCount rows = context.rows(per_sequence);
@@ -45,9 +48,12 @@ class LinearStep : public LaunchStep {
     operands.out_zero_point = out_zero_point;
     const GemmWeights weights{
         .w = weight.at<std::int8_t>(context.weights), .ld = ld, .n = n, .k = k};
-    return context.products.launch(operands, weights, rows.actual,
-                                   context.products.choose(rows.capacity, n, k),
-                                   context.product_scratch, context.stream);
+    const auto together = pair ? pair->choice(context, rows.capacity) : std::nullopt;
+    return context.products.launch(
+        operands, weights, rows.actual,
+        together ? *together : context.products.choose(rows.capacity, n, k),
+        context.product_scratch, context.stream,
+        together ? pair->row_bytes(context) : kernels::cuda::RowBytes{});
   }
 };
 
@@ -92,6 +98,7 @@ LoweredStep lower_linear(const Node& node, LoweringContext& context) {
   if (step->has_residual) step->residual = context.buffer(node.inputs[3]);
   step->y = context.buffer(node.outputs[0]);
   step->out_bytes = context.value(node.outputs[0]).dtype == DType::kU8;
+  step->pair = row_bytes_pair(node, context);
 
   LinearColumns columns =
       linear_columns(context.input.graph, node, column_sums(StackedRows(weight), step->n, step->k));

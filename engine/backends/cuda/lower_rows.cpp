@@ -4,6 +4,7 @@
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/lower.h"
 #include "engine/backends/cuda/norm_input.h"
+#include "engine/backends/cuda/row_bytes_pair.h"
 #include "kernels/cuda/half_rows.h"
 
 namespace qe::cuda {
@@ -102,9 +103,11 @@ class QuantizeStep : public LaunchStep {
   bool per_sequence = false;
   BufferRef x;
   ByteOutput out;
+  std::optional<RowBytesPair> pair;
 
   int launch(const LaunchContext& context) const noexcept override {
     const RowCount rows = context.rows(per_sequence);
+    if (pair && pair->choice(context, rows.capacity)) return 0;  // the product has done it
     return kernels::cuda::launch_quantize_rows({.x = x.first<float>(context.arena),
                                                 .ldx = x.stride<float>(),
                                                 .rows = rows.capacity,
@@ -196,7 +199,9 @@ LoweredStep lower_quantize(const Node& node, LoweringContext& context) {
   step->per_sequence = context.per_sequence(node.inputs[0]);
   step->x = context.buffer(node.inputs[0]);
   step->out = ByteOutput(node.outputs[0], context);
-  return {std::move(step), {.name = {}, .kernel = "quantize rows"}};
+  step->pair = row_bytes_pair(node, context);
+  const char* const kernel = step->pair ? "quantize rows, many in the product" : "quantize rows";
+  return {std::move(step), {.name = {}, .kernel = kernel}};
 }
 
 LoweredStep lower_select_first(const Node& node, LoweringContext& context) {

@@ -5,6 +5,7 @@
 
 #include "engine/backends/cuda/runtime.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/row_bytes_plan.h"
 
 namespace qe::cuda {
 namespace {
@@ -53,6 +54,15 @@ Choice ProductKernels::choose(int m, int n, int k) const {
   return kernels::cuda::choose_kernel(m, n, k, multiprocessors_, resident_);
 }
 
+std::optional<Choice> ProductKernels::choose_row_bytes(int m, int n, int k) const {
+  return kernels::cuda::choose_row_bytes_kernel(m, n, k, multiprocessors_, resident_);
+}
+
+bool ProductKernels::makes_row_bytes(int kernel, int n) const {
+  const int resident = resident_[static_cast<std::size_t>(kernel)];
+  return resident > 0 && kernels::cuda::can_meet(kKernels[kernel], n, resident);
+}
+
 bool ProductKernels::valid(Choice choice, int m, int n, int k) const {
   return choice.kernel >= 0 && choice.kernel < kKernelCount &&
          resident_[static_cast<std::size_t>(choice.kernel)] > 0 &&
@@ -67,7 +77,8 @@ std::size_t ProductKernels::scratch_bytes() const {
 
 int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weights,
                            const std::int32_t* rows, Choice choice, std::byte* scratch,
-                           kernels::cuda::LaunchStream stream) const noexcept {
+                           kernels::cuda::LaunchStream stream,
+                           const kernels::cuda::RowBytes& row_bytes) const noexcept {
   std::byte* const arrivals = scratch + kernels::cuda::partial_bytes(multiprocessors_);
   const kernels::cuda::Launch launch{
       .product = {.x = operands,
@@ -75,7 +86,8 @@ int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weig
                   .rows = rows,
                   .splits = choice.splits,
                   .partials = reinterpret_cast<int*>(scratch),
-                  .arrivals = reinterpret_cast<unsigned int*>(arrivals)},
+                  .arrivals = reinterpret_cast<unsigned int*>(arrivals),
+                  .row_bytes = row_bytes},
       .kernel = choice.kernel,
       .resident = resident_[static_cast<std::size_t>(choice.kernel)],
       .stream = stream,

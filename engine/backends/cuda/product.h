@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include <qe/cuda/device.h>
 
@@ -18,17 +19,22 @@ class ProductKernels {
   explicit ProductKernels(const Device& device);
 
   kernels::cuda::Choice choose(int m, int n, int k) const;
+  // How bytes of whole rows are made where they are computed (RowBytes); nothing where no kernel
+  // can.
+  std::optional<kernels::cuda::Choice> choose_row_bytes(int m, int n, int k) const;
+  bool makes_row_bytes(int kernel, int n) const;
   bool valid(kernels::cuda::Choice choice, int m, int n, int k) const;
 
   // GPU memory in which blocks add up the depths they share, zeroed before its first use. Streams
   // that do not wait for each other need one each.
   std::size_t scratch_bytes() const;
 
-  // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all. The device
-  // must be current. A cudaError_t.
+  // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all.
+  // `row_bytes`: with a choice of choose_row_bytes() alone. The device must be current. A
+  // cudaError_t.
   int launch(const GemmOperands& operands, const GemmWeights& weights, const std::int32_t* rows,
-             kernels::cuda::Choice choice, std::byte* scratch,
-             kernels::cuda::LaunchStream stream) const noexcept;
+             kernels::cuda::Choice choice, std::byte* scratch, kernels::cuda::LaunchStream stream,
+             const kernels::cuda::RowBytes& row_bytes = {}) const noexcept;
 
  private:
   int multiprocessors_;

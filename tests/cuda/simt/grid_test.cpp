@@ -169,6 +169,23 @@ TEST_CASE("blocks of a cluster reach each other's barriers") {
   CHECK(met == 4);
 }
 
+TEST_CASE("blocks wait for each other where all have their place") {
+  GridShape shape{{kBlocks, 1, 1}, {kThreads, 1, 1}, 2, 64};
+  unsigned int arrived = 0;
+  const auto meet = [&] {
+    if (thread() == 0) {
+      ++arrived;
+      qe::simt::wait_until("another block", [&] { return arrived == kBlocks; });
+    }
+    qe::simt::meet_cluster();
+  };
+  CHECK(failure_of(shape, meet).find("waits for another block") != std::string::npos);
+  arrived = 0;
+  shape.all_resident = true;
+  CHECK(failure_of(shape, meet).empty());
+  CHECK(arrived == kBlocks);
+}
+
 TEST_CASE("what is read before the wait for the launch before is old") {
   const int late = found_after_launch([](const int& value) {
     wait_for_launches_before();
