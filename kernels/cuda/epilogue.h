@@ -10,6 +10,7 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/store.h"
+#include "kernels/cuda/store_heads.h"
 #include "kernels/cuda/tile_maps.h"
 
 namespace qe::kernels::cuda {
@@ -46,6 +47,7 @@ struct WarpPart {
   static constexpr int kSlabChunks = kRegisters / kElements;
   static constexpr int kChunks = kSlabs * kSlabChunks;
   static_assert(!kSwapped || kChunks == 1);
+  static constexpr bool kHeadPairs = !kSwapped && kSlabChunks >= 4;  // holds_heads()
 
   // The rows of the result that a lane has elements of, and how many of them a chunk has.
   static constexpr int kRows = kSwapped ? kRegisters / 2 : kSlabs * 2;
@@ -149,20 +151,25 @@ __device__ __forceinline__ void store_part(const Product& p, int m, const typena
                                            const ColumnValues* columns, std::byte* staging,
                                            int lane) {
   using Chunk = ResultChunk<Part::kSwapped, Part::kFragments>;
+  // The chunk's residual, or, in products without one, half a head that waits for the other half.
+  float beside[Part::kElements] = {};
 #pragma unroll 1
   for (int index = 0; index < Part::kChunks; ++index) {
     const int within = index % Part::kSlabChunks * Chunk::kColumns;
     const ChunkPlace place{m, row + index / Part::kSlabChunks * Part::kSlabStride, column + within,
                            lane};
-    float residual[Part::kElements];
-    load_residual<Chunk>(p, place, residual);
+    load_residual<Chunk>(p, place, beside);
     int chunk[Part::kElements];
     RowValues chunk_rows[Part::kChunkRows];
     take_chunk<Part>(acc, rows, index, chunk, chunk_rows);
     float y[Part::kElements];
     scale_chunk<Part>(chunk, chunk_rows, columns + within, lane, y);
     activate(p.x.activation, y);
-    store_chunk<Chunk>(p, place, y, residual, staging);
+    if (!Part::kSwapped && place.column < p.heads.columns) {
+      store_heads<Chunk, Part::kHeadPairs>(p, place, y, beside, staging);
+    } else {
+      store_chunk<Chunk>(p, place, y, beside, staging);
+    }
   }
 }
 

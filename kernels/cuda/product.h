@@ -6,6 +6,8 @@
 
 #include <qe/gemm_operands.h>
 
+#include "kernels/cuda/byte_heads.h"
+
 namespace qe::kernels::cuda {
 
 // Types of the operands along the rows and along the columns of the fragments.
@@ -25,6 +27,7 @@ struct Product {
   int splits;              // parts of the depth
   int* partials;           // [tiles][splits][elements of a tile], where splits > 1
   unsigned int* arrivals;  // [tiles][warps], zero between launches
+  ByteHeads heads;         // results of floats alone, without a residual
 };
 
 }  // namespace qe::kernels::cuda

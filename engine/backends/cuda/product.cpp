@@ -67,7 +67,8 @@ std::size_t ProductKernels::scratch_bytes() const {
 
 int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weights,
                            const std::int32_t* rows, Choice choice, std::byte* scratch,
-                           kernels::cuda::LaunchStream stream) const noexcept {
+                           kernels::cuda::LaunchStream stream,
+                           kernels::cuda::ByteHeads heads) const noexcept {
   std::byte* const arrivals = scratch + kernels::cuda::partial_bytes(multiprocessors_);
   const kernels::cuda::Launch launch{
       .product = {.x = operands,
@@ -75,7 +76,8 @@ int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weig
                   .rows = rows,
                   .splits = choice.splits,
                   .partials = reinterpret_cast<int*>(scratch),
-                  .arrivals = reinterpret_cast<unsigned int*>(arrivals)},
+                  .arrivals = reinterpret_cast<unsigned int*>(arrivals),
+                  .heads = heads},
       .kernel = choice.kernel,
       .resident = resident_[static_cast<std::size_t>(choice.kernel)],
       .stream = stream,

@@ -25,10 +25,10 @@ class ProductKernels {
   std::size_t scratch_bytes() const;
 
   // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all. The device
-  // must be current. A cudaError_t.
+  // must be current. `heads`: those of a result that is not all floats. A cudaError_t.
   int launch(const GemmOperands& operands, const GemmWeights& weights, const std::int32_t* rows,
-             kernels::cuda::Choice choice, std::byte* scratch,
-             kernels::cuda::LaunchStream stream) const noexcept;
+             kernels::cuda::Choice choice, std::byte* scratch, kernels::cuda::LaunchStream stream,
+             kernels::cuda::ByteHeads heads = {}) const noexcept;
 
  private:
   int multiprocessors_;
