@@ -33,6 +33,7 @@ SessionLayout::SessionLayout(const GpuProgram& program)
 GpuExecutor::GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options)
     : program_(program),
       overlap_(options.overlap && program.may_overlap),
+      least_byte_head_rows_(options.least_byte_head_rows),
       layout_(program),
       memory_(allocate_zeroed(program.device.index, layout_.bytes, "a session")),
       host_inputs_(allocate_pinned(program.device.index, InputLayout(program.most).bytes,
@@ -112,7 +113,7 @@ void GpuExecutor::warm_up(const LaunchContext& context) const {
 ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   const InputLayout inputs(bucket);
   std::byte* const device_inputs = memory_.get() + layout_.inputs;
-  const LaunchContext context{
+  LaunchContext context{
       .arena = memory_.get(),
       .weights = program_.weights.get(),
       .inputs = device_inputs,
@@ -122,8 +123,10 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
       .product_scratch = memory_.get() + layout_.product_scratch,
       .half_products = program_.half_products ? &*program_.half_products : nullptr,
       .half_workspace = memory_.get() + layout_.half_workspace,
-      .stream = stream_.get()};
+      .stream = stream_.get(),
+      .least_byte_head_rows = least_byte_head_rows_};
   warm_up(context);
+  context.byte_head_launches = &byte_head_launches_;
   Recording recording(program_.device.index, stream_.get());
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),

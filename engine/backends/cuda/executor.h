@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 
+#include "engine/backends/cuda/fused_heads.h"
 #include "engine/backends/cuda/gpu_program.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/memory.h"
@@ -25,6 +26,8 @@ struct GpuExecutorOptions {
   // A recorded launch may begin before the one before it has ended, where the GPU's kernels can do
   // with that (docs/decisions/0019-launches-that-overlap.md). Off to compare.
   bool overlap = true;
+  // Rows from which on a product may write queries and keys as bytes (fused_heads.h).
+  int least_byte_head_rows = kLeastByteHeadRows;
 };
 
 class GpuExecutor : public Executor {
@@ -45,6 +48,9 @@ class GpuExecutor : public Executor {
   // Waits for the last run; throws DeviceError if it failed.
   void wait();
 
+  // How many launches of attention that read queries and keys as bytes have been recorded so far.
+  int byte_head_launches() const { return byte_head_launches_; }
+
  private:
   ExecutableGraph record(const Bucket& bucket);
   void warm_up(const LaunchContext& context) const;
@@ -54,6 +60,8 @@ class GpuExecutor : public Executor {
 
   const GpuProgram& program_;
   bool overlap_;
+  int least_byte_head_rows_;
+  int byte_head_launches_ = 0;
   SessionLayout layout_;
   DeviceMemory memory_;
   PinnedMemory host_inputs_;

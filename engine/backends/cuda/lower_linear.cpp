@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "engine/backends/constants.h"
+#include "engine/backends/cuda/fused_heads.h"
 #include "engine/backends/cuda/lower.h"
 #include "engine/backends/linear_columns.h"
 
@@ -19,6 +20,7 @@ class LinearStep : public LaunchStep {
   float out_inv_scale = 0, out_zero_point = 0;
   bool dynamic = true, has_residual = false, out_bytes = false;
   BufferRef x, x_scale, x_floor, residual, y;
+  FusedHeads heads;
 
   int launch(const LaunchContext& context) const noexcept override {
     const RowCount rows = context.rows(per_sequence);
@@ -47,7 +49,7 @@ class LinearStep : public LaunchStep {
         .w = weight.at<std::int8_t>(context.weights), .ld = ld, .n = n, .k = k};
     return context.products.launch(operands, weights, rows.actual,
                                    context.products.choose(rows.capacity, n, k),
-                                   context.product_scratch, context.stream);
+                                   context.product_scratch, context.stream, heads.in(context));
   }
 };
 
@@ -92,6 +94,7 @@ LoweredStep lower_linear(const Node& node, LoweringContext& context) {
   if (step->has_residual) step->residual = context.buffer(node.inputs[3]);
   step->y = context.buffer(node.outputs[0]);
   step->out_bytes = context.value(node.outputs[0]).dtype == DType::kU8;
+  step->heads = fused_heads(context.input.graph, node.outputs[0]);
 
   LinearColumns columns =
       linear_columns(context.input.graph, node, column_sums(StackedRows(weight), step->n, step->k));
