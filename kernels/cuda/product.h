@@ -27,7 +27,7 @@ struct Product {
   int splits;              // parts of the depth
   int* partials;           // [tiles][splits][elements of a tile], where splits > 1
   unsigned int* arrivals;  // [tiles][warps], zero between launches
-  ByteHeads heads;         // results of floats alone, without a residual
+  ByteHeads heads;         // of floats without activation and residual
 };
 
 }  // namespace qe::kernels::cuda

@@ -15,7 +15,8 @@ const Node* plain_product(const Graph& graph, ValueId id) {
   const int maker = producers(graph).at(static_cast<std::size_t>(id));
   if (maker < 0 || graph.output == id || graph.value(id).dtype != DType::kF32) return nullptr;
   const Node& node = graph.nodes[static_cast<std::size_t>(maker)];
-  const bool plain = std::holds_alternative<LinearOp>(node.op) &&
+  const auto* const linear = std::get_if<LinearOp>(&node.op);
+  const bool plain = linear != nullptr && linear->activation == Activation::kNone &&
                      graph.value(node.inputs[0]).dtype == DType::kU8 && node.inputs[3] == kNoValue;
   return plain ? &node : nullptr;
 }

@@ -26,8 +26,8 @@ struct FusedHeads {
   kernels::cuda::ByteHeads in(const LaunchContext& context) const noexcept;
 };
 
-// Of a value that a product without residual makes and integer attention alone reads: its queries,
-// keys and values side by side, all of them for every token.
+// Of a value that a product without activation and residual makes and integer attention alone
+// reads: its queries, keys and values side by side, all of them for every token.
 FusedHeads fused_heads(const Graph& graph, ValueId id);
 
 }  // namespace qe::cuda
