@@ -36,7 +36,7 @@ __device__ __forceinline__ AttentionBlock block_of(const Attention& p, const Att
           static_cast<int>(blockDim.x / kWarpLanes)};
 }
 
-template <bool kStatic, int kSteps, bool kHeld>
+template <Form kForm, int kSteps, bool kHeld>
 __global__ void __launch_bounds__(kAttentionThreads, 2)
     attention(const __grid_constant__ Attention p) {
   wait_for_launches_before();
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     return;
   }
   Queries<kSteps> queries;
-  const float loaded_scale = load_operands<kHeld, kStatic>(p, block, queries);
+  const float loaded_scale = load_operands<kHeld, kForm>(p, block, queries);
   if (!block.has_queries() && (!kHeld || block.members() == 1)) {
     return;
   }
@@ -66,26 +66,41 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
   } else {
     attend_any(block, queries, context);
   }
+  constexpr bool kStatic = kForm == Form::kBytes;
   store_context<kStatic>(p, block, context, kStatic ? p.context_scale : loaded_scale);
 }
 
 using Kernel = void (*)(Attention);
 
 constexpr int kMaxSteps = head_steps(kMaxHeadDim);
+constexpr int kByteHeadSteps = 2;  // holds_heads()
 
-// Of a number of steps of depth, for dynamic and for static operands: for sequences of any length,
-// and for short ones.
+// Of a number of steps of depth, for each form of operands: for sequences of any length, and for
+// short ones.
+constexpr int kForms = 3;
 struct Instances {
-  std::array<Kernel, 2> any, held;
+  std::array<Kernel, kForms> any, held;
 };
+template <int kSteps, bool kHeld>
+constexpr std::array<Kernel, kForms> of_forms() {
+  std::array<Kernel, kForms> forms{&attention<Form::kFloats, kSteps, kHeld>,
+                                   &attention<Form::kBytes, kSteps, kHeld>};
+  if constexpr (kSteps <= kByteHeadSteps) {
+    forms[2] = &attention<Form::kScaledBytes, kSteps, kHeld>;
+  }
+  return forms;
+}
 constexpr std::array<Instances, kMaxSteps> kernels() {
   static_assert(kMaxSteps == 4 && kHeldSteps == 2);
-  return {{{{&attention<false, 1, false>, &attention<true, 1, false>},
-            {&attention<false, 1, true>, &attention<true, 1, true>}},
-           {{&attention<false, 2, false>, &attention<true, 2, false>},
-            {&attention<false, 2, true>, &attention<true, 2, true>}},
-           {{&attention<false, 3, false>, &attention<true, 3, false>}, {}},
-           {{&attention<false, 4, false>, &attention<true, 4, false>}, {}}}};
+  return {{{of_forms<1, false>(), of_forms<1, true>()},
+           {of_forms<2, false>(), of_forms<2, true>()},
+           {of_forms<3, false>(), {}},
+           {of_forms<4, false>(), {}}}};
+}
+
+Form form_of(const AttentionLaunch& launch) {
+  if (launch.byte_heads.columns > 0) return Form::kScaledBytes;
+  return launch.q_u8 != nullptr ? Form::kBytes : Form::kFloats;
 }
 
 struct Shape {
@@ -114,29 +129,53 @@ Shape shape_of(const AttentionLaunch& launch) {
           .sharers = held ? warps * kWarpQueries / block_queries : 1};
 }
 
+// Whether rows of a form have aligned pieces of four elements.
+bool has_fours(const AttentionLaunch& x, Form form) {
+  switch (form) {
+    case Form::kFloats:
+      return aligned_fours(x.q_f32, x.ld_q) && aligned_fours(x.k_f32, x.ld_kv) &&
+             aligned_fours(x.v_f32, x.ld_kv);
+    case Form::kBytes:
+      return aligned_fours(x.q_u8, x.ld_q) && aligned_fours(x.k_u8, x.ld_kv) &&
+             aligned_fours(x.v_u8, x.ld_kv);
+    case Form::kScaledBytes:
+      return aligned_fours(x.q_f32, x.ld_q) && aligned_fours(x.v_f32, x.ld_kv);
+  }
+  return false;
+}
+
+// Where rows of scaled bytes have what.
+void set_byte_heads(Attention& p) {
+  const ByteHeads& heads = p.x.byte_heads;
+  p.x.q_u8 = reinterpret_cast<const std::uint8_t*>(p.x.q_f32);
+  p.x.k_u8 = p.x.q_u8 + heads.columns / 2;
+  p.q_scales = p.x.q_f32 + first_head_scale(heads);
+  p.k_scales = p.q_scales + p.x.heads;
+}
+
 // Scales in the order of operations of docs/numerics.md.
 Attention attention_of(const AttentionLaunch& launch, const Shape& shape) {
   const AttentionLaunch& x = launch;
-  const bool in_bytes = x.q_u8 != nullptr;
-  const bool in_fours = in_bytes
-                            ? aligned_fours(x.q_u8, x.ld_q) && aligned_fours(x.k_u8, x.ld_kv) &&
-                                  aligned_fours(x.v_u8, x.ld_kv)
-                            : aligned_fours(x.q_f32, x.ld_q) && aligned_fours(x.k_f32, x.ld_kv) &&
-                                  aligned_fours(x.v_f32, x.ld_kv);
+  const Form form = form_of(x);
+  const bool in_bytes = form == Form::kBytes;
   const bool out_pairs = x.out_u8 != nullptr ? aligned_pairs(x.out_u8) : aligned_pairs(x.out_f32);
   const float inv_root = 1.0F / std::sqrt(static_cast<float>(x.head_dim));
   const unsigned element_bytes = in_bytes ? 1 : sizeof(float);
-  const bool fours = x.head_dim % 4 == 0 && in_fours;
-  return {.x = x,
-          .score_scale = in_bytes ? x.k_scale * (x.q_scale * inv_root) : inv_root,
-          .context_scale = x.out_u8 != nullptr ? x.v_scale * x.out_inv_scale : x.v_scale,
-          .q_row = static_cast<unsigned>(x.ld_q) * element_bytes,
-          .kv_row = static_cast<unsigned>(x.ld_kv) * element_bytes,
-          .block_queries = shape.block_queries,
-          .tile_bits = std::countr_zero(static_cast<unsigned>(shape.warps / shape.sharers)),
-          .in_steps = x.head_dim % kInstructionDepth == 0 && fours,
-          .in_fours = fours,
-          .out_pairs = x.head_dim % 2 == 0 && x.ld_out % 2 == 0 && out_pairs};
+  const bool fours = x.head_dim % 4 == 0 && has_fours(x, form);
+  Attention p{.x = x,
+              .q_scales = nullptr,
+              .k_scales = nullptr,
+              .score_scale = in_bytes ? x.k_scale * (x.q_scale * inv_root) : inv_root,
+              .context_scale = x.out_u8 != nullptr ? x.v_scale * x.out_inv_scale : x.v_scale,
+              .q_row = static_cast<unsigned>(x.ld_q) * element_bytes,
+              .kv_row = static_cast<unsigned>(x.ld_kv) * element_bytes,
+              .block_queries = shape.block_queries,
+              .tile_bits = std::countr_zero(static_cast<unsigned>(shape.warps / shape.sharers)),
+              .in_steps = x.head_dim % kInstructionDepth == 0 && fours,
+              .in_fours = fours,
+              .out_pairs = x.head_dim % 2 == 0 && x.ld_out % 2 == 0 && out_pairs};
+  if (form == Form::kScaledBytes) set_byte_heads(p);
+  return p;
 }
 
 }  // namespace
@@ -149,11 +188,12 @@ int prepare_attention() noexcept {
     error = cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   }
   for (const Instances& instances : kernels()) {
-    for (const Kernel kernel :
-         {instances.any[0], instances.any[1], instances.held[0], instances.held[1]}) {
-      if (error == cudaSuccess && kernel != nullptr) {
-        error =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+    for (const auto& forms : {instances.any, instances.held}) {
+      for (const Kernel kernel : forms) {
+        if (error == cudaSuccess && kernel != nullptr) {
+          error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                       shared_bytes);
+        }
       }
     }
   }
@@ -173,7 +213,7 @@ int launch_attention(const AttentionLaunch& launch) noexcept {
   config.set_grid_rows(launch.heads, shape.parts);
   const Instances instances = kernels()[static_cast<std::size_t>(steps - 1)];
   const Kernel kernel =
-      (shape.held ? instances.held : instances.any)[launch.q_u8 != nullptr ? 1 : 0];
+      (shape.held ? instances.held : instances.any)[static_cast<std::size_t>(form_of(launch))];
   return config.launch(kernel, attention_of(launch, shape));
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/attention_maps.h"
+#include "kernels/cuda/byte_heads.h"
 #include "kernels/cuda/launch_stream.h"
 
 namespace qe::kernels::cuda {
@@ -23,12 +24,16 @@ struct AttentionWork {
 // values, and the same rows of queries and results, or, with first_query_only, row s of both. Head
 // h has the columns [h * head_dim, (h + 1) * head_dim) of all four. Dynamic: the f32 pointers are
 // set and the result is f32. Static: the u8 pointers are set (zero point 128) and the result is
-// out_u8 or, where that is null, out_f32. No sequence is empty, a head has at most kMaxHeadDim
-// elements, and rows of queries, keys and values are less than 2^20 bytes apart.
+// out_u8 or, where that is null, out_f32. Scaled: byte_heads has columns, those of queries and of
+// keys, q_f32 leads to the rows that have them as bytes (byte_heads.h), k_f32 is not used, the rest
+// is as in dynamic attention over all queries, whose results it gives. No sequence is empty, a head
+// has at most kMaxHeadDim elements, and rows of queries, keys and values are less than 2^20 bytes
+// apart.
 struct AttentionLaunch {
   const float* q_f32 = nullptr;
   const float* k_f32 = nullptr;
   const float* v_f32 = nullptr;
+  ByteHeads byte_heads;
   const std::uint8_t* q_u8 = nullptr;
   const std::uint8_t* k_u8 = nullptr;
   const std::uint8_t* v_u8 = nullptr;

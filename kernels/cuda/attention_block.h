@@ -10,9 +10,15 @@
 
 namespace qe::kernels::cuda {
 
-// What every block gets.
+// Queries, keys and values: floats, bytes with a scale for all, or floats for values alone and for
+// the others bytes with a scale for each row and head.
+enum class Form : std::uint8_t { kFloats, kBytes, kScaledBytes };
+
+// What every block gets. Scaled bytes: x.q_u8 and x.k_u8 lead to them.
 struct Attention {
   AttentionLaunch x;
+  const float* q_scales;  // of the first head's rows, which lie as all rows do
+  const float* k_scales;
   float score_scale;    // what the scale of a key is multiplied by; static: that of all keys, whole
   float context_scale;  // static: what the inverse sum is multiplied by
   unsigned q_row, kv_row;  // bytes from row to row

@@ -14,11 +14,13 @@
 namespace qe::kernels::cuda {
 
 // A thread's share of keys: of kBatch tokens, `distance` apart from `first` on.
-template <bool kStatic, int kSteps>
+template <Form kForm, int kSteps>
 struct Keys {
+  static constexpr bool kInBytes = kForm != Form::kFloats;
   static constexpr int kBatch = kSteps <= kHeldSteps ? 4 : 2;
   static constexpr int kTeams = kWarpLanes / kKeyLanes;
-  Piece<kStatic> x[kBatch][kSteps];
+  Piece<kInBytes> x[kBatch][kSteps];
+  float scale;  // of scaled bytes, of token lane % kBatch
   int first, distance;
 
   __device__ __forceinline__ explicit Keys(const AttentionBlock& block)
@@ -31,7 +33,8 @@ struct Keys {
 
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
-    const auto rows = key_rows(choose<kStatic>(p.x.k_f32, p.x.k_u8), p, block);
+    const auto rows =
+        key_rows(choose<kInBytes>(p.x.k_f32, p.x.k_u8) + block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
       const auto* row = rows.at(static_cast<unsigned>(first + i * distance) * rows.row_bytes);
@@ -40,12 +43,18 @@ struct Keys {
         x[i][step] = load_piece<kHeads>(row, key_column(block.lane, step), p.x.head_dim);
       }
     }
+    if constexpr (kForm == Form::kScaledBytes) {
+      const unsigned token = static_cast<unsigned>(first + block.lane % kBatch * distance);
+      scale = *key_rows(p.k_scales + blockIdx.y, p, block).at(token * p.kv_row);
+    }
   }
 
   // The symmetric scale of token lane % kBatch.
   __device__ __forceinline__ scalar::DynamicScale own_scale(const AttentionBlock& block) const {
-    if constexpr (kStatic) {
+    if constexpr (kForm == Form::kBytes) {
       return {1.0F, 0.0F};
+    } else if constexpr (kForm == Form::kScaledBytes) {
+      return {scale, 0.0F};
     } else {
       float largest[kBatch] = {};
 #pragma unroll
@@ -64,12 +73,12 @@ struct Keys {
         block.shared + block.layout.keys + first * key_stride(kSteps) + key_column(block.lane, 0);
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
-      const float inv = kStatic ? 0.0F : __shfl_sync(0xFFFFFFFFU, own.inv, i, kKeyLanes);
+      const float inv = kInBytes ? 0.0F : __shfl_sync(0xFFFFFFFFU, own.inv, i, kKeyLanes);
       if (first + i * distance < block.padded) {  // likewise
 #pragma unroll
         for (int step = 0; step < kSteps; ++step) {
           *reinterpret_cast<std::uint32_t*>(row + step * kInstructionDepth) =
-              row_word(x[i][step], inv);
+              operand_word<kForm>(x[i][step], inv);
         }
       }
       row += distance * key_stride(kSteps);
@@ -104,7 +113,7 @@ struct Values {
 
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
-    const auto rows = key_rows(choose<kStatic>(p.x.v_f32, p.x.v_u8), p, block);
+    const auto rows = key_rows(choose<kStatic>(p.x.v_f32, p.x.v_u8) + block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
       const ValueItem item = value_item(first + i * distance, block.lane, kSteps);
@@ -166,12 +175,13 @@ __device__ __forceinline__ float take_largest(const AttentionBlock& block) {
 
 // All three; queries are there for warps that have some. Returns the scale of the values, 1 where
 // the launch knows it. With kOnce each thread's share is one batch.
-template <bool kOnce, bool kStatic, int kSteps>
+template <bool kOnce, Form kForm, int kSteps>
 __device__ __forceinline__ float load_operands(const Attention& p, const AttentionBlock& block,
                                                Queries<kSteps>& queries) {
+  constexpr bool kStatic = kForm == Form::kBytes;
   Values<kStatic, kSteps> values(block);
-  Keys<kStatic, kSteps> keys(block);
-  QueryPieces<kStatic, kSteps> pieces;
+  Keys<kForm, kSteps> keys(block);
+  QueryPieces<kForm, kSteps> pieces;
   // Half as many warps have sequences of at most half as many tokens.
   static_assert(!kOnce || (keys.kBatch * keys.kTeams * kAttentionWarps >= kHeldTokens &&
                            values.kBatch * kAttentionWarps >= value_units(kHeldTokens, kSteps)));

@@ -16,7 +16,7 @@
 #include "kernels/cuda/attention_block.h"
 #include "kernels/cuda/fold.h"
 #include "kernels/cuda/fours.h"
-#include "kernels/scalar_quantize.h"
+#include "kernels/cuda/signed_bytes.h"
 
 namespace qe::kernels::cuda {
 
@@ -97,17 +97,23 @@ struct HeadRows {
                                       (offset < last ? offset : last));
   }
 };
+// The rows from `first` on, `row_bytes` apart, of what begins at `all`.
 template <class T>
-__device__ __forceinline__ HeadRows<T> key_rows(const T* all, const Attention& p,
-                                                const AttentionBlock& block) {
-  return {all + block.first_token * p.x.ld_kv + block.first_column, p.kv_row,
-          static_cast<unsigned>(block.tokens - 1) * p.kv_row};
+__device__ __forceinline__ HeadRows<T> head_rows(const T* all, int first, int count,
+                                                 unsigned row_bytes) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(all);
+  return {reinterpret_cast<const T*>(bytes + static_cast<std::ptrdiff_t>(first) * row_bytes),
+          row_bytes, static_cast<unsigned>(count - 1) * row_bytes};
 }
 template <class T>
-__device__ __forceinline__ HeadRows<T> query_rows(const T* all, const Attention& p,
+__device__ __forceinline__ HeadRows<T> key_rows(const T* head, const Attention& p,
+                                                const AttentionBlock& block) {
+  return head_rows(head, block.first_token, block.tokens, p.kv_row);
+}
+template <class T>
+__device__ __forceinline__ HeadRows<T> query_rows(const T* head, const Attention& p,
                                                   const AttentionBlock& block) {
-  return {all + block.first_query * p.x.ld_q + block.first_column, p.q_row,
-          static_cast<unsigned>(block.queries - 1) * p.q_row};
+  return head_rows(head, block.first_query, block.queries, p.q_row);
 }
 
 // The piece with real zeros for what is at `count` or beyond.
@@ -139,14 +145,6 @@ __device__ __forceinline__ std::uint32_t pack_low_bytes(std::uint32_t a, std::ui
   return pack_bytes(a & 0xFFU, b & 0xFFU, c & 0xFFU, d & 0xFFU);
 }
 
-// scalar::quantize_symmetric() less 128 as the low byte of a word. `inv` belongs to a magnitude
-// that x does not exceed, so that only NaN needs a bound: x inv + 128 lies within [0, 255.00002],
-// rounds to at most 255, and 128 more to the rounding constant turns the sign bit over.
-__device__ __forceinline__ std::uint32_t quantize_signed(float x, float inv) {
-  const float t = scalar::maximum(std::fma(x, inv, static_cast<float>(kSymmetricZeroPoint)), 0.0F);
-  return std::bit_cast<std::uint32_t>(t + (kRoundMagic + static_cast<float>(kSymmetricZeroPoint)));
-}
-
 // Four elements of one row as s8.
 __device__ __forceinline__ std::uint32_t row_word(const FourFloats& piece, float inv) {
   const auto q = [&](int i) { return quantize_signed(piece.x[i], inv); };
@@ -155,6 +153,16 @@ __device__ __forceinline__ std::uint32_t row_word(const FourFloats& piece, float
 // The sign bit of four bytes turned over: u8 with zero point 128 to s8.
 __device__ __forceinline__ std::uint32_t row_word(FourBytes piece, float /*inv*/) {
   return piece ^ 0x80808080U;
+}
+
+// Four elements of the operand; of scaled bytes they are that.
+template <Form kForm, class P>
+__device__ __forceinline__ std::uint32_t operand_word(const P& piece, float inv) {
+  if constexpr (kForm == Form::kScaledBytes) {
+    return piece;
+  } else {
+    return row_word(piece, inv);
+  }
 }
 
 // Element `column` of four rows as s8.

@@ -6,13 +6,16 @@
 namespace qe::kernels::cuda {
 
 // A warp's queries: pieces of the operand's registers.
-template <bool kStatic, int kSteps>
+template <Form kForm, int kSteps>
 struct QueryPieces {
-  Piece<kStatic> x[kSteps * 4];
+  static constexpr bool kInBytes = kForm != Form::kFloats;
+  Piece<kInBytes> x[kSteps * 4];
+  float scale[2];  // of scaled bytes
 
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
-    const auto rows = query_rows(choose<kStatic>(p.x.q_f32, p.x.q_u8), p, block);
+    const auto rows =
+        query_rows(choose<kInBytes>(p.x.q_f32, p.x.q_u8) + block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kSteps * 4; ++i) {
       const auto* row = rows.at(
@@ -23,14 +26,23 @@ struct QueryPieces {
         x[i] = cut(x[i], column, p.x.head_dim);
       }
     }
+    if constexpr (kForm == Form::kScaledBytes) {
+      const auto scales = query_rows(p.q_scales + blockIdx.y, p, block);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        scale[i] = *scales.at(static_cast<unsigned>(block.first_row() + query_row(block.lane, i)) *
+                              p.q_row);
+      }
+    }
   }
 
   __device__ __forceinline__ void quantize(const AttentionBlock& block,
                                            Queries<kSteps>& queries) const {
     float inv[2] = {};
-    if constexpr (kStatic) {
-      queries.scale[0] = 1.0F;
-      queries.scale[1] = 1.0F;
+    if constexpr (kInBytes) {
+      constexpr bool kScaled = kForm == Form::kScaledBytes;
+      queries.scale[0] = kScaled ? scale[0] : 1.0F;
+      queries.scale[1] = kScaled ? scale[1] : 1.0F;
     } else {
       float largest[2] = {};
 #pragma unroll
@@ -47,7 +59,7 @@ struct QueryPieces {
     }
 #pragma unroll
     for (int i = 0; i < kSteps * 4; ++i) {
-      queries.operand[i / 4][i % 4] = row_word(x[i], inv[i % 2]);
+      queries.operand[i / 4][i % 4] = operand_word<kForm>(x[i], inv[i % 2]);
     }
   }
 };

@@ -11,6 +11,7 @@
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/ptx/shared.h"
 #include "kernels/cuda/store.h"
+#include "kernels/cuda/store_heads.h"
 #include "kernels/cuda/tile_maps.h"
 
 namespace qe::kernels::cuda {
@@ -48,6 +49,7 @@ struct WarpPart {
   static constexpr int kSlabChunks = kRegisters / kElements;
   static constexpr int kChunks = kSlabs * kSlabChunks;
   static_assert(!kSwapped || kChunks == 1);
+  static constexpr bool kHeadPairs = !kSwapped && kSlabChunks >= 4;  // holds_heads()
 
   // The rows of the result that a lane has elements of, and how many of them a chunk has.
   static constexpr int kRows = kSwapped ? kRegisters / 2 : kSlabs * 2;
@@ -146,30 +148,56 @@ __device__ __forceinline__ void scale_chunk(const int (&acc)[Part::kElements],
   }
 }
 
-// The whole epilogue of a warp's part, whose first element is (row, column) of the result of m
-// rows. The loop is rolled, so that its long code exists once. `columns`: in shared memory, of the
-// part's first column on; `staging`: of this warp alone.
-template <class Part>
-__device__ __forceinline__ void store_part(const Product& p, int m, const typename Part::Sums& acc,
-                                           const typename Part::Rows& rows, int row, int column,
-                                           const ColumnValues* columns, std::byte* staging,
-                                           int lane) {
+// The chunks of a warp's part that are heads to become bytes, or all others. The loop is rolled, so
+// that its long code exists once.
+template <class Part, bool kHeads>
+__device__ __forceinline__ void store_chunks(const Product& p, int m,
+                                             const typename Part::Sums& acc,
+                                             const typename Part::Rows& rows, int row, int column,
+                                             const ColumnValues* columns, std::byte* staging,
+                                             int lane) {
   using Chunk = ResultChunk<Part::kSwapped, Part::kFragments>;
+  float held[Part::kElements] = {};  // half a head
 #pragma unroll 1
   for (int index = 0; index < Part::kChunks; ++index) {
     const int within = index % Part::kSlabChunks * Chunk::kColumns;
     const ChunkPlace place{m, row + index / Part::kSlabChunks * Part::kSlabStride, column + within,
                            lane};
+    if (!Part::kSwapped && (place.column < p.heads.columns) != kHeads) {
+      continue;
+    }
     float residual[Part::kElements];
-    load_residual<Chunk>(p, place, residual);
+    if constexpr (!kHeads) {
+      load_residual<Chunk>(p, place, residual);
+    }
     int chunk[Part::kElements];
     RowValues chunk_rows[Part::kChunkRows];
     take_chunk<Part>(acc, rows, index, chunk, chunk_rows);
     float y[Part::kElements];
     scale_chunk<Part>(chunk, chunk_rows, columns + within, lane, y);
-    activate(p.x.activation, y);
-    store_chunk<Chunk>(p, place, y, residual, staging);
+    if constexpr (kHeads) {
+      store_heads<Chunk, Part::kHeadPairs>(p, place, y, held, staging);
+    } else {
+      activate(p.x.activation, y);
+      store_chunk<Chunk>(p, place, y, residual, staging);
+    }
   }
+}
+
+// The whole epilogue of a warp's part, whose first element is (row, column) of the result of m
+// rows. Heads have a loop of their own: what waits in registers there would be moved about in the
+// other. `columns`: in shared memory, of the part's first column on; `staging`: of this warp alone.
+template <class Part>
+__device__ __forceinline__ void store_part(const Product& p, int m, const typename Part::Sums& acc,
+                                           const typename Part::Rows& rows, int row, int column,
+                                           const ColumnValues* columns, std::byte* staging,
+                                           int lane) {
+  if constexpr (!Part::kSwapped) {
+    if (column < p.heads.columns) {
+      store_chunks<Part, true>(p, m, acc, rows, row, column, columns, staging, lane);
+    }
+  }
+  store_chunks<Part, false>(p, m, acc, rows, row, column, columns, staging, lane);
 }
 
 }  // namespace qe::kernels::cuda

@@ -7,6 +7,8 @@
 
 #include <qe/gemm_operands.h>
 
+#include "kernels/cuda/byte_heads.h"
+
 namespace qe::kernels::cuda {
 
 // Types of the operands along the rows and along the columns of the fragments.
@@ -40,7 +42,8 @@ struct Product {
   int splits;              // parts of the depth
   int* partials;           // [tiles][splits][elements of a tile], where splits > 1
   unsigned int* arrivals;  // [tiles][warps], zero between launches
-  RowBytes row_bytes;
+  ByteHeads heads;         // of floats without activation and residual
+  RowBytes row_bytes;      // likewise, and of any activation
 };
 
 }  // namespace qe::kernels::cuda

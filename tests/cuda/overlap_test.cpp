@@ -4,41 +4,20 @@
 #include <memory>
 #include <vector>
 
-#include "engine/backends/cuda/executor.h"
-#include "engine/runtime/batch.h"
+#include "tests/cuda/gpu_runner.h"
 #include "tests/cuda/gpu_support.h"
-#include "tests/cuda/session_support.h"
 
 namespace {
 
 using qe::ActivationScheme;
 using qe::test::compile_for;
+using qe::test::GpuRunner;
 using qe::test::kGpu;
 using qe::test::TinyBatch;
 using qe::test::TinyCheckpoint;
 using qe::test::TinyShape;
 
 constexpr const char* kInTheProduct = "quantize rows, many in the product";
-
-class Runner {
- public:
-  Runner(std::shared_ptr<const qe::Plan> plan, const qe::cuda::GpuExecutorOptions& options)
-      : plan_(std::move(plan)),
-        texts_(plan_->max_tokens()),
-        executor_(dynamic_cast<const qe::cuda::GpuProgram&>(*plan_->impl().program), options) {}
-
-  std::vector<float> run(const TinyBatch& batch) {
-    const auto labels = static_cast<std::size_t>(plan_->label_count());
-    std::vector<float> logits((batch.offsets.size() - 1) * labels);
-    executor_.run(texts_.of(qe::test::view(batch)), logits, {});
-    return logits;
-  }
-
- private:
-  std::shared_ptr<const qe::Plan> plan_;
-  qe::BatchInputs texts_;
-  qe::cuda::GpuExecutor executor_;
-};
 
 // Batches in turn, so that what a launch finds too early is what another batch left.
 void check(const qe::Checkpoint& checkpoint, const qe::cuda::GpuExecutorOptions& options = {}) {
@@ -48,8 +27,8 @@ void check(const qe::Checkpoint& checkpoint, const qe::cuda::GpuExecutorOptions&
   const std::vector<TinyBatch> batches = {TinyBatch({12}, vocab, 1), TinyBatch({11}, vocab, 2),
                                           TinyBatch({30, 5, 39, 1, 17}, vocab, 3),
                                           TinyBatch({7, 40, 1, 20, 9}, vocab, 4)};
-  Runner apart(plan, {.overlap = false});
-  Runner overlapping(plan, options);
+  GpuRunner apart(plan, {.overlap = false});
+  GpuRunner overlapping(plan, options);
   std::vector<std::vector<float>> expected;
   for (const TinyBatch& batch : batches) expected.push_back(apart.run(batch));
   for (int round = 0; round < rounds; ++round) {
@@ -79,6 +58,8 @@ TEST_CASE("launches that overlap give the same bits in halves") {
 TEST_CASE("rows quantized in registers give the bits of a session without") {
   for (const char* activation : {"gelu", "relu"}) {
     TinyShape shape;
+    shape.hidden = 64;
+    shape.heads = 2;
     shape.intermediate = 200;
     shape.activation = activation;
     const qe::Checkpoint model =
@@ -98,5 +79,6 @@ TEST_CASE("rows quantized in registers give the bits of a session without") {
     }
     CHECK(pairs == shape.layers);
     check(model, {.row_bytes_from = 1});
+    check(model, {.row_bytes_from = 1, .byte_heads_from = 1});
   }
 }

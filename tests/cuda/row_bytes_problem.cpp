@@ -119,7 +119,7 @@ std::vector<RowBytesProblem::Result> RowBytesProblem::together(
     require_launched(products.launch(
         operands(device), {.w = device.w.data(), .ld = lda_, .n = shape_.n, .k = shape_.k},
         device.rows.data(), {.kernel = kernel, .splits = 1},
-        reinterpret_cast<std::byte*>(device.scratch.data()), {},
+        reinterpret_cast<std::byte*>(device.scratch.data()), {}, {},
         {.q = q.data(),
          .ldq = ldq_,
          .scale = scale.data(),

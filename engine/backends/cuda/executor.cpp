@@ -114,7 +114,7 @@ void GpuExecutor::warm_up(const LaunchContext& context) const {
 ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
   const InputLayout inputs(bucket);
   std::byte* const device_inputs = memory_.get() + layout_.inputs;
-  const LaunchContext context{
+  LaunchContext context{
       .arena = memory_.get(),
       .weights = program_.weights.get(),
       .inputs = device_inputs,
@@ -127,8 +127,10 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
       .row_bytes_from = options_.row_bytes_from,
       .half_products = program_.half_products ? &*program_.half_products : nullptr,
       .half_workspace = memory_.get() + layout_.half_workspace,
-      .stream = stream_.get()};
+      .stream = stream_.get(),
+      .byte_heads_from = options_.byte_heads_from};
   warm_up(context);
+  context.byte_head_launches = &byte_head_launches_;
   Recording recording(program_.device.index, stream_.get());
   check(cudaMemcpyAsync(device_inputs, host_inputs_.get(), inputs.bytes, cudaMemcpyHostToDevice,
                         stream_.get()),

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 
+#include "engine/backends/cuda/fused_heads.h"
 #include "engine/backends/cuda/gpu_program.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/memory.h"
@@ -30,6 +31,8 @@ struct GpuExecutorOptions {
   // From so many rows of a launch on a feed-forward product quantizes its rows itself
   // (docs/decisions/0021-rows-quantized-in-registers.md). Fewer leave their floats in the cache.
   int row_bytes_from = 2048;
+  // Rows from which on a product may write queries and keys as bytes (fused_heads.h).
+  int byte_heads_from = kByteHeadsFrom;
 };
 
 class GpuExecutor : public Executor {
@@ -50,6 +53,9 @@ class GpuExecutor : public Executor {
   // Waits for the last run; throws DeviceError if it failed.
   void wait();
 
+  // How many launches of attention that read queries and keys as bytes have been recorded so far.
+  int byte_head_launches() const { return byte_head_launches_; }
+
  private:
   ExecutableGraph record(const Bucket& bucket);
   void warm_up(const LaunchContext& context) const;
@@ -59,6 +65,7 @@ class GpuExecutor : public Executor {
 
   const GpuProgram& program_;
   GpuExecutorOptions options_;
+  int byte_head_launches_ = 0;
   SessionLayout layout_;
   DeviceMemory memory_;
   PinnedMemory host_inputs_;

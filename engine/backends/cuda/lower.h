@@ -38,6 +38,8 @@ struct LaunchContext {
   const class HalfProducts* half_products;  // null in a program without halves
   std::byte* half_workspace;
   kernels::cuda::LaunchStream stream;
+  int byte_heads_from;                // fused_heads.h
+  int* byte_head_launches = nullptr;  // of attention, counted where it is set
 
   template <class T>
   const T* input(std::size_t offset) const {

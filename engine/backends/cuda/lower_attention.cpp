@@ -4,6 +4,7 @@
 #include <qe/error.h>
 
 #include "engine/backends/attention_shape.h"
+#include "engine/backends/cuda/fused_heads.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/lower_half.h"
 #include "kernels/cuda/attention.h"
@@ -38,6 +39,7 @@ class AttentionStep : public LaunchStep {
   AttentionShape shape;
   AttentionScales scales;
   BufferRef q, k, v, y;
+  FusedHeads fused;
 
   int launch(const LaunchContext& context) const noexcept override {
     AttentionLaunch launch{};
@@ -56,6 +58,10 @@ class AttentionStep : public LaunchStep {
       launch.v_f32 = v.first<float>(context.arena) + shape.v_column;
       launch.ld_q = q.stride<float>();
       launch.ld_kv = k.stride<float>();
+      launch.byte_heads = fused.in(context);
+    }
+    if (launch.byte_heads.columns > 0 && context.byte_head_launches != nullptr) {
+      ++*context.byte_head_launches;
     }
     launch.heads = shape.heads;
     launch.head_dim = shape.head_dim;
@@ -134,6 +140,7 @@ LoweredStep lower_attention(const Node& node, LoweringContext& context) {
   step->shape = attention_shape(context.input.graph, node);
   check_size(node, step->shape.head_dim, context);
   step->scales = attention_scales(context.input.graph, node);
+  step->fused = fused_heads(context.input.graph, node.inputs[2]);
   set_buffers(*step, node, context);
   const std::string kernel = std::string("attention ") + (step->scales.in_bytes ? "u8" : "f32") +
                              (step->scales.out_bytes ? " -> u8" : " -> f32");

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/backends/constants.h"
+#include "engine/backends/cuda/fused_heads.h"
 #include "engine/backends/cuda/lower.h"
 #include "engine/backends/cuda/row_bytes_pair.h"
 #include "engine/backends/linear_columns.h"
@@ -22,6 +23,7 @@ class LinearStep : public LaunchStep {
   bool dynamic = true, has_residual = false, out_bytes = false;
   BufferRef x, x_scale, x_floor, residual, y;
   std::optional<RowBytesPair> pair;
+  FusedHeads heads;
 
   int launch(const LaunchContext& context) const noexcept override {
     const RowCount rows = context.rows(per_sequence);
@@ -52,7 +54,7 @@ class LinearStep : public LaunchStep {
     return context.products.launch(
         operands, weights, rows.actual,
         together ? *together : context.products.choose(rows.capacity, n, k),
-        context.product_scratch, context.stream,
+        context.product_scratch, context.stream, heads.in(context),
         together ? pair->row_bytes(context) : kernels::cuda::RowBytes{});
   }
 };
@@ -99,6 +101,7 @@ LoweredStep lower_linear(const Node& node, LoweringContext& context) {
   step->y = context.buffer(node.outputs[0]);
   step->out_bytes = context.value(node.outputs[0]).dtype == DType::kU8;
   step->pair = row_bytes_pair(node, context);
+  step->heads = fused_heads(context.input.graph, node.outputs[0]);
 
   LinearColumns columns =
       linear_columns(context.input.graph, node, column_sums(StackedRows(weight), step->n, step->k));

@@ -77,7 +77,7 @@ std::size_t ProductKernels::scratch_bytes() const {
 
 int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weights,
                            const std::int32_t* rows, Choice choice, std::byte* scratch,
-                           kernels::cuda::LaunchStream stream,
+                           kernels::cuda::LaunchStream stream, kernels::cuda::ByteHeads heads,
                            const kernels::cuda::RowBytes& row_bytes) const noexcept {
   std::byte* const arrivals = scratch + kernels::cuda::partial_bytes(multiprocessors_);
   const kernels::cuda::Launch launch{
@@ -87,6 +87,7 @@ int ProductKernels::launch(const GemmOperands& operands, const GemmWeights& weig
                   .splits = choice.splits,
                   .partials = reinterpret_cast<int*>(scratch),
                   .arrivals = reinterpret_cast<unsigned int*>(arrivals),
+                  .heads = heads,
                   .row_bytes = row_bytes},
       .kernel = choice.kernel,
       .resident = resident_[static_cast<std::size_t>(choice.kernel)],

@@ -29,11 +29,12 @@ class ProductKernels {
   // that do not wait for each other need one each.
   std::size_t scratch_bytes() const;
 
-  // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all.
-  // `row_bytes`: with a choice of choose_row_bytes() alone. The device must be current. A
-  // cudaError_t.
+  // `rows`: in the GPU's memory, how many of the operands' m rows there are; null: all. Of a result
+  // of floats, `heads` or `row_bytes` may say what leaves as bytes, the latter with a choice of
+  // choose_row_bytes() alone. The device must be current. A cudaError_t.
   int launch(const GemmOperands& operands, const GemmWeights& weights, const std::int32_t* rows,
              kernels::cuda::Choice choice, std::byte* scratch, kernels::cuda::LaunchStream stream,
+             kernels::cuda::ByteHeads heads = {},
              const kernels::cuda::RowBytes& row_bytes = {}) const noexcept;
 
  private:
