@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -45,9 +46,9 @@ class HeadsProblem {
  public:
   HeadsProblem(const Sizes& sizes, ShapeRandom& random) : sizes_(sizes) {
     const int n = 3 * sizes.width();
-    a_.resize(static_cast<std::size_t>(sizes.m * lda()));
+    a_.resize(static_cast<std::size_t>(sizes.m) * static_cast<std::size_t>(lda()));
     random.fill(std::span(a_));
-    w_.resize(static_cast<std::size_t>(n * lda()));
+    w_.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(lda()));
     for (std::int8_t& w : w_) w = static_cast<std::int8_t>(random.integer(-128, 127));
     for (int i = 0; i < n; ++i) {
       offset_.push_back(random.integer(-100000, 100000));
@@ -138,7 +139,7 @@ bool same_rows(const std::vector<float>& found, const std::vector<float>& expect
       const float x = found[at + static_cast<std::size_t>(i)];
       const float y = expected[at + static_cast<std::size_t>(i)];
       if (i >= values && std::isnan(x) && std::isnan(y)) continue;
-      if (std::memcmp(&x, &y, sizeof(x)) != 0) return false;
+      if (std::bit_cast<std::uint32_t>(x) != std::bit_cast<std::uint32_t>(y)) return false;
     }
   }
   return true;

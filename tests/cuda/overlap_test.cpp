@@ -30,6 +30,7 @@ void check(const qe::Checkpoint& checkpoint, const qe::cuda::GpuExecutorOptions&
   GpuRunner apart(plan, {.overlap = false});
   GpuRunner overlapping(plan, options);
   std::vector<std::vector<float>> expected;
+  expected.reserve(batches.size());
   for (const TinyBatch& batch : batches) expected.push_back(apart.run(batch));
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < batches.size(); ++i) {
