@@ -73,7 +73,6 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
 using Kernel = void (*)(Attention);
 
 constexpr int kMaxSteps = head_steps(kMaxHeadDim);
-constexpr int kByteHeadSteps = 2;  // holds_heads()
 
 // Of a number of steps of depth, for each form of operands: for sequences of any length, and for
 // short ones.

@@ -33,8 +33,7 @@ struct Keys {
 
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
-    const auto rows =
-        key_rows(choose<kInBytes>(p.x.k_f32, p.x.k_u8) + block.first_column, p, block);
+    const auto rows = key_rows(choose<kInBytes>(p.x.k_f32, p.x.k_u8), block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
       const auto* row = rows.at(static_cast<unsigned>(first + i * distance) * rows.row_bytes);
@@ -45,7 +44,7 @@ struct Keys {
     }
     if constexpr (kForm == Form::kScaledBytes) {
       const unsigned token = static_cast<unsigned>(first + block.lane % kBatch * distance);
-      scale = *key_rows(p.k_scales + blockIdx.y, p, block).at(token * p.kv_row);
+      scale = *key_rows(p.k_scales, static_cast<int>(blockIdx.y), p, block).at(token * p.kv_row);
     }
   }
 
@@ -113,7 +112,7 @@ struct Values {
 
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
-    const auto rows = key_rows(choose<kStatic>(p.x.v_f32, p.x.v_u8) + block.first_column, p, block);
+    const auto rows = key_rows(choose<kStatic>(p.x.v_f32, p.x.v_u8), block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
       const ValueItem item = value_item(first + i * distance, block.lane, kSteps);

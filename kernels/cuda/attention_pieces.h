@@ -97,23 +97,24 @@ struct HeadRows {
                                       (offset < last ? offset : last));
   }
 };
-// The rows from `first` on, `row_bytes` apart, of what begins at `all`.
+// The rows from `first` on, `row_bytes` apart, of what begins at `all`, from a column on.
 template <class T>
-__device__ __forceinline__ HeadRows<T> head_rows(const T* all, int first, int count,
+__device__ __forceinline__ HeadRows<T> head_rows(const T* all, int column, int first, int count,
                                                  unsigned row_bytes) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(all);
-  return {reinterpret_cast<const T*>(bytes + static_cast<std::ptrdiff_t>(first) * row_bytes),
+  const auto* bytes = reinterpret_cast<const std::byte*>(all + column);
+  return {reinterpret_cast<const T*>(
+              bytes + static_cast<std::size_t>(static_cast<unsigned>(first)) * row_bytes),
           row_bytes, static_cast<unsigned>(count - 1) * row_bytes};
 }
 template <class T>
-__device__ __forceinline__ HeadRows<T> key_rows(const T* head, const Attention& p,
+__device__ __forceinline__ HeadRows<T> key_rows(const T* all, int column, const Attention& p,
                                                 const AttentionBlock& block) {
-  return head_rows(head, block.first_token, block.tokens, p.kv_row);
+  return head_rows(all, column, block.first_token, block.tokens, p.kv_row);
 }
 template <class T>
-__device__ __forceinline__ HeadRows<T> query_rows(const T* head, const Attention& p,
+__device__ __forceinline__ HeadRows<T> query_rows(const T* all, int column, const Attention& p,
                                                   const AttentionBlock& block) {
-  return head_rows(head, block.first_query, block.queries, p.q_row);
+  return head_rows(all, column, block.first_query, block.queries, p.q_row);
 }
 
 // The piece with real zeros for what is at `count` or beyond.

@@ -15,7 +15,7 @@ struct QueryPieces {
   template <Heads kHeads>
   __device__ __forceinline__ void load(const Attention& p, const AttentionBlock& block) {
     const auto rows =
-        query_rows(choose<kInBytes>(p.x.q_f32, p.x.q_u8) + block.first_column, p, block);
+        query_rows(choose<kInBytes>(p.x.q_f32, p.x.q_u8), block.first_column, p, block);
 #pragma unroll
     for (int i = 0; i < kSteps * 4; ++i) {
       const auto* row = rows.at(
@@ -27,7 +27,7 @@ struct QueryPieces {
       }
     }
     if constexpr (kForm == Form::kScaledBytes) {
-      const auto scales = query_rows(p.q_scales + blockIdx.y, p, block);
+      const auto scales = query_rows(p.q_scales, static_cast<int>(blockIdx.y), p, block);
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         scale[i] = *scales.at(static_cast<unsigned>(block.first_row() + query_row(block.lane, i)) *

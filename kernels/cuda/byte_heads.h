@@ -19,6 +19,8 @@ struct ByteHeads {
 // Where the scales begin, in floats of the row.
 constexpr int first_head_scale(const ByteHeads& heads) { return heads.columns / 4; }
 
+inline constexpr int kByteHeadSteps = 2;  // of depth, which heads of 64 elements have
+
 // Whether the lanes of a kernel that finish a row of a head have all of it: swapped kernels have
 // its columns along other registers, warps of the portable ones share tiles by 32 columns, and the
 // smallest kernel of compute capability 9.0 spilled what is half a head that waits.

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernels/cuda/attention_maps.h"
+#include "kernels/cuda/byte_heads.h"
 #include "kernels/cuda/kernel_list.h"
 
 namespace {
@@ -111,6 +112,7 @@ TEST_CASE("attention multiplies with the tensor cores and keeps everything in re
     return;
   }
   using qe::kernels::cuda::head_steps;
+  using qe::kernels::cuda::kByteHeadSteps;
   using qe::kernels::cuda::kHeldSteps;
   using qe::kernels::cuda::kMaxHeadDim;
   int kernels = 0;
@@ -122,8 +124,10 @@ TEST_CASE("attention multiplies with the tensor cores and keeps everything in re
     ++kernels;
   }
   // Dynamic and static, for every number of steps, and for short sequences where scores are held;
-  // for 8.0 and for 9.0.
-  CHECK(kernels == 2 * (head_steps(kMaxHeadDim) + kHeldSteps) * 2);
+  // with queries and keys of scaled bytes for few steps, both ways; for 8.0 and for 9.0.
+  static_assert(kByteHeadSteps == kHeldSteps);
+  const int usual = 2 * (head_steps(kMaxHeadDim) + kHeldSteps);
+  CHECK(kernels == (usual + 2 * kByteHeadSteps) * 2);
 }
 
 TEST_CASE(
