@@ -57,7 +57,8 @@ std::vector<StepInfo> GpuProgram::lower_all(const ProgramInput& input) {
     launches.push_back({node.name, std::move(lowered.step)});
     infos.push_back(std::move(lowered.info));
   }
-  check_memory(plan.bytes() + session_bytes(), device.free_bytes,
+  // Kernels and libraries were loaded since the device was described.
+  check_memory(plan.bytes() + session_bytes(), free_bytes(device.index),
                "weights of a plan and one session");
   weights = plan.upload(device.index);
   weight_bytes_ = plan.bytes();
