@@ -2,16 +2,18 @@
 # One step of what docs/benchmarks/h200.md describes:
 #   bench/h200.sh build [JOBS] | pack        with CUDA 13 and the packages of the project
 #   bench/h200.sh unpack, then first         with an NVIDIA GPU and its driver: what matters most,
-#                                            in one command of less than nine minutes
+#                                            in one command of less than ten minutes
 #   bench/h200.sh test | sanitize [TOOL...] | models | bert [PAIRS [SECONDS]] | peers BATCH |
 #                 bench [SHAPES...] | kernels
-# The steps with a GPU need nothing but the archive that pack makes, Python 3, of the CUDA toolkit
-# cuBLASLt (bert, peers, bench, kernels) or compute-sanitizer, and for peers PyTorch and
-# transformers. Each takes less than ten minutes.
+# The steps with a GPU need nothing but these files, the archive that pack makes (unpacked where it
+# is not), Python 3, of the CUDA toolkit cuBLASLt (first, test, bert, peers, bench, kernels) or
+# compute-sanitizer, and for peers PyTorch and transformers. Each takes less than ten minutes.
 # QE_WORK: the folder of the archive and of what it holds (default out/h200).
 # QE_OUT: of the results (default QE_WORK/results).
 # QE_DATA_DIR: shared models and data, for pack (default ../shared).
 set -euo pipefail
+# At a limit bash waits for the tool: its end is seen, or timeout's KILL reaches both.
+trap : TERM
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly build=build/cuda
 mkdir -p "${QE_WORK:=out/h200}" "${QE_OUT:=$QE_WORK/results}"
@@ -23,15 +25,27 @@ readonly bin=$work/bin
 readonly data=${QE_DATA_DIR:-../shared}
 readonly tools=(qe-bench qe-eval qe-inspect qe-quantize qe-run)
 readonly sets=(emotion hatexplain)
-# What test_cuda_gpu reads.
-readonly sources=(models/tiny-emotion models/tiny-shapes data/demo-sentences
-  tests/data/models/distilbert)
+# Bytes of the archive and of this repository's files that a machine with a GPU can be given.
+readonly most=65000000
 readonly small=1x3072x768,1x768x3072,1x4096x1024,1x1024x4096,16x3072x768,16x768x3072,16x4096x1024,16x1024x4096,32x3072x768,32x768x3072,32x4096x1024,32x1024x4096
 
 fail() {
   echo "h200.sh: $*" >&2
   exit 1
 }
+
+# tee that goes on at a limit, to take what the tool then still prints.
+save() { (trap '' TERM && exec tee "$1"); }
+
+# seconds_left MOST: until a step should end, at most MOST.
+seconds_left() {
+  local -r left=$((540 - SECONDS))
+  echo $((left < 10 ? 10 : left < $1 ? left : $1))
+}
+
+# limited COMMAND...: ended in time for the step to show what there is. In the foreground, hence in
+# the step's own group, which trial ends as a whole.
+limited() { timeout --foreground -k 10 "$(seconds_left 540)" "$@"; }
 
 # With oneDNN, for the tests that compare FP16 sessions with floats on the CPU. The programs find
 # packed libraries by themselves, and the libraries each other: an LD_LIBRARY_PATH would reach
@@ -46,33 +60,45 @@ step_build() {
 }
 
 # The programs, the shared libraries they need but for the system's own and CUDA's, INT8 models and
-# their texts, what the tests read, all in one archive.
+# their texts, all in one archive. What the tests read is among this repository's files.
 step_pack() {
-  local tool name
-  rm -rf "$bin" "$work/models" "$work/data" "$work/source"
-  mkdir -p "$bin/lib" "$work/models" "$work/data" "$work/source"
+  local tool name packed tracked
+  rm -rf "$bin" "$work/models" "$work/data"
+  mkdir -p "$bin/lib" "$work/models" "$work/data"
   strip -o "$bin/test_cuda_gpu" "$build/tests/cuda/test_cuda_gpu"
   for tool in "${tools[@]}"; do strip -o "$bin/$tool" "$build/tools/$tool"; done
   ldd "$bin"/test_cuda_gpu "$bin"/qe-* | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
     grep -Ev '/(libc|libm|libdl|librt|libpthread|libcublas[^/]*)\.so' |
     xargs -r cp -L -t "$bin/lib"
   getconf GNU_LIBC_VERSION >"$bin/built-with"
-  cp -rL --parents "${sources[@]}" "$work/source"
   cp "$data/data/vocab/bert-base-uncased.txt" "$work/data"
   for name in "${sets[@]}"; do
     "$bin/qe-quantize" "$data/models/minilm-$name" "$work/models/minilm-$name"
     cp "$data/data/$name/test.tsv" "$work/data/$name.tsv"
   done
   # All programs have the same kernels in them: found again within a window of more than two.
-  (cd "$work" && tar -cf - bin/qe-* bin/test_cuda_gpu bin/built-with bin/lib models data source) |
+  (cd "$work" && tar -cf - bin/qe-* bin/test_cuda_gpu bin/built-with bin/lib models data) |
     xz -9 >"$work/pack.tar.xz"
+  touch "$work/unpacked"
   du -sh "$bin" "$work/pack.tar.xz"
+  packed=$(stat -c %s "$work/pack.tar.xz")
+  tracked=$(git ls-files -z | { xargs -0 stat -c %s || true; } |
+    awk '{ sum += $1 } END { printf "%.0f", sum }')
+  [ $((packed + tracked)) -le "$most" ] ||
+    fail "too much to carry: $packed bytes of archive and $tracked of tracked files, together" \
+      "$((packed + tracked)), at most $most"
+}
+
+must_unpack() {
+  [ ! -x "$bin/qe-inspect" ] || [ "$work/pack.tar.xz" -nt "$work/unpacked" ]
 }
 
 # Python unpacks where xz is missing.
 step_unpack() {
+  [ -e "$work/pack.tar.xz" ] || fail "no $work/pack.tar.xz: bench/h200.sh pack makes it"
   tar -C "$work" -xJf "$work/pack.tar.xz" 2>/dev/null ||
     python3 -m tarfile -e "$work/pack.tar.xz" "$work"
+  touch "$work/unpacked"
   "$bin/qe-inspect" --version ||
     fail "the programs do not start here: built with $(<"$bin/built-with"), here is" \
       "$(getconf GNU_LIBC_VERSION 2>&1)"
@@ -81,7 +107,8 @@ step_unpack() {
 cublaslt_folders() {
   printf '%s\n' /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib
   tr : '\n' <<<"${LD_LIBRARY_PATH:-}"
-  ldconfig -p | sed -n 's|.*=> \(.*\)/libcublasLt\.so\.13$|\1|p'
+  { ldconfig -p || /sbin/ldconfig -p || true; } 2>/dev/null |
+    sed -n 's|.*=> \(.*\)/libcublasLt\.so\.13$|\1|p'
   python3 - <<'PY'
 import importlib.util
 
@@ -116,20 +143,23 @@ step_devices() {
 gpu_tests() {
   local -r count=$1
   shift
-  env QE_SOURCE_DIR="$work/source" ${count:+QE_TEST_SHAPES="$count"} "$bin/test_cuda_gpu" "$@"
+  env QE_SOURCE_DIR="$PWD" ${count:+QE_TEST_SHAPES="$count"} "$bin/test_cuda_gpu" "$@"
 }
 
 # The test that makes an error on purpose has a process to itself; the name of the test may change,
 # so it is counted.
 step_error() {
-  gpu_tests '' --no-skip -tc='an error in the middle of a stream*' | tee "$out/test-error.txt"
+  gpu_tests '' --no-skip -tc='an error in the middle of a stream*' | save "$out/test-error.txt"
   grep -q ' 1 passed' "$out/test-error.txt" || fail "the test of an error in the middle did not run"
 }
 
 step_products() { gpu_tests "${1:-}" -sf='*gpu_gemm_test*'; }
 
-# Rows, attention, sessions, refusals.
-step_others() { gpu_tests "${1:-}" -sfe='*gpu_gemm_test*'; }
+# Rows, attention, sessions, refusals. Without cuBLASLt only the tests of models in FP16 fail.
+step_others() {
+  (need_cublaslt) || echo 'h200.sh: hence the tests of models in FP16 will fail' >&2
+  gpu_tests "${1:-}" -sfe='*gpu_gemm_test*'
+}
 
 step_test() {
   local part failed=()
@@ -143,23 +173,24 @@ step_test() {
 
 # Racecheck is the slowest. cuBLASLt's own kernels stay out, as does the error made on purpose.
 step_sanitize() {
-  local tool shapes flags failed=() chosen=("$@")
+  local tool shapes flags left failed=() chosen=("$@")
   local -r tests='random products*,no rows*,refused*,every kernel can be launched*,GPU: quant*,'\
 'GPU: layer*,GPU: sums*,GPU: a choice*,GPU: attention over random*,attention of halves,'\
 'sums of embeddings in halves,layer normalization of halves,chosen rows*,activation and residual*,'\
 'a batch in a caller*,sessions of one plan*'
   command -v compute-sanitizer >/dev/null || fail "no compute-sanitizer in the CUDA toolkit"
   [ "$#" -gt 0 ] || chosen=(memcheck synccheck initcheck racecheck)
+  left=$(seconds_left 500)
   for tool in "${chosen[@]}"; do
     echo "== $tool"
     shapes=60 flags=()
     if [ "$tool" = racecheck ]; then shapes=15 flags=(--racecheck-detect-level error); fi
-    QE_TEST_SHAPES=$shapes QE_SOURCE_DIR=$work/source timeout -k 5 $((560 / ${#chosen[@]})) \
+    QE_TEST_SHAPES=$shapes QE_SOURCE_DIR=$PWD timeout -k 5 $((left / ${#chosen[@]})) \
       compute-sanitizer --tool "$tool" "${flags[@]}" --error-exitcode 3 \
       "$bin/test_cuda_gpu" -tc="$tests" 2>&1 |
-      tee "$out/sanitize-$tool.txt" || failed+=("$tool ($?)")
+      save "$out/sanitize-$tool.txt" || failed+=("$tool ($?)")
   done
-  [ "${#failed[@]}" -eq 0 ] || fail "failed (124: out of time): ${failed[*]}"
+  [ "${#failed[@]}" -eq 0 ] || fail "failed (124, 137: out of time): ${failed[*]}"
 }
 
 # Every text on the CPU and on the GPU: the same logits to the last digit, hence the same labels.
@@ -180,7 +211,7 @@ step_models() {
       head -c 2000 "$texts/$name.diff"
     fi
     "$bin/qe-eval" "$work/models/minilm-$name" --data "$work/data/$name.tsv" --device cuda \
-      --batch 256 | tee "$out/$name-eval.txt"
+      --batch 256 | save "$out/$name-eval.txt"
   done
   [ "${#failed[@]}" -eq 0 ] || fail "logits differ: ${failed[*]}"
 }
@@ -195,21 +226,55 @@ make_bert() {
   touch "$work/models/bert-base-made"
 }
 
+# measured NAME TABLE COMMAND...: the command's JSON, and TABLE's view of it. Where the limit ended
+# the command, both have what there was until then, and this fails.
+measured() {
+  local -r json=$out/$1.json table=$2
+  local status=0
+  shift 2
+  trap : TERM  # as above: this is run in a pipe, hence by another bash
+  rm -f "$json"
+  limited "$@" --format json --output "$json" || status=$?
+  [ -e "$json" ] || return "$status"
+  "$table" "$json" || status=1
+  return "$status"
+}
+
+show_latencies() {
+  python3 - "$1" <<'PY'
+import json
+import sys
+
+result = json.load(open(sys.argv[1]))
+for case in result["cases"]:
+    for series in case["series"]:
+        ms = series["latency_ms"]
+        low, high = series.get("speedup_interval95", (1, 1))
+        print(f"length {case['seq_len']:3} batch {case['batch']:3}  p50 {ms['p50']:9.3f} ms  "
+              f"p99 {ms['p99']:9.3f} ms  {series['texts_per_second']:9.1f} texts/s  "
+              f"{series.get('speedup_over_reference', 1):6.3f}x [{low:.3f}, {high:.3f}]  "
+              f"{series['model']}{' (null)' if series['role'] == 'null' else ''}")
+if not result["complete"]:
+    sys.exit("not everything was measured")
+PY
+}
+
 # FP16 by cuBLASLt, then INT8 beside it.
 step_bert() {
   need_cublaslt
   make_bert
-  "$bin/qe-bench" "$work/models/bert-base" "$work/models/bert-base-int8" --device cuda \
-    --seq-len 16,128,512 --batch 1,32,128 --pairs "${1:-15}" --duration "${2:-0.5}" |
-    tee "$out/bert-latency.txt"
+  measured bert-latency show_latencies "$bin/qe-bench" "$work/models/bert-base" \
+    "$work/models/bert-base-int8" --device cuda --seq-len 16,128,512 --batch 1,32,128 \
+    --pairs "${1:-15}" --duration "${2:-0.5}" | save "$out/bert-latency.txt"
 }
 
-# One batch a call: what max-autotune tries is compiled for it first, on all CPUs.
+# One batch a call: what max-autotune tries is compiled for it first, on all CPUs. At the limit the
+# report has every comparison up to then.
 step_peers() {
   [ "$#" -eq 1 ] || fail "peers needs a batch: 1, 32 or 128"
   need_cublaslt
   make_bert
-  TORCHINDUCTOR_COMPILE_THREADS=$(nproc) timeout -k 5 570 \
+  TORCHINDUCTOR_COMPILE_THREADS=$(nproc) timeout -k 5 "$(seconds_left 480)" \
     python3 bench/peers/compare.py --device cuda --model "$work/models/bert-base" \
     --qe qe-int8="$work/models/bert-base-int8" --qe-bench "$bin/qe-bench" --seq-len 128 \
     --batch "$1" --pairs 10 --block 0.3 --cache "$work/peers" \
@@ -217,13 +282,8 @@ step_peers() {
     --output "$out/bert-peers-$1"
 }
 
-# measure NAME SHAPES [FLAG...]: a table and the same measurement's JSON.
-measure() {
-  local name=$1 shapes=$2
-  shift 2
-  "$bin/qe-bench" gemm --device cuda --shapes "$shapes" --duration 0.01 --quiet \
-    --format json --output "$out/$name.json" "$@"
-  python3 - "$out/$name.json" <<'PY'
+show_products() {
+  python3 - "$1" <<'PY'
 import json
 import math
 import sys
@@ -250,25 +310,38 @@ for kind, values in ratios.items():
     least, shape = min(values)
     print(f"best rival, {kind}: time over ours {mean:.3f}x geometric mean of {len(values)} shapes, "
           f"least {least:.3f}x ({shape})")
+different = [case["shape"] for case in result["cases"] if case["agreement"] == "different"]
+if different:
+    sys.exit(f"other results than the rival's: {', '.join(different)}")
+if not result["complete"]:
+    sys.exit("not everything was measured")
 PY
 }
 
+# measure NAME SHAPES [FLAG...]
+measure() {
+  measured "$1" show_products "$bin/qe-bench" gemm --device cuda --shapes "$2" --duration 0.01 \
+    --quiet "${@:3}"
+}
+
 step_bench() {
-  local name shapes
+  local name shapes failed=()
   need_cublaslt
   [ "$#" -gt 0 ] || set -- bert-base bert-large small large
   for name in "$@"; do
     shapes=$name
     if [ "$name" = small ]; then shapes=$small; fi
     if [ "$name" = large ]; then shapes=8192x8192x8192; fi
-    measure "$name" "$shapes" --compare cublaslt --pairs 7 | tee "$out/$name.txt"
+    measure "$name" "$shapes" --compare cublaslt --pairs 7 | save "$out/$name.txt" ||
+      failed+=("$name")
   done
+  [ "${#failed[@]}" -eq 0 ] || fail "failed: ${failed[*]}"
 }
 
 step_kernels() {
   need_cublaslt
   measure kernels "bert-base,bert-large,$small,8192x8192x8192" --all-kernels --pairs 3 |
-    tee "$out/kernels.txt"
+    save "$out/kernels.txt"
 }
 
 # trial SECONDS STEP [ARGUMENT...]: a step with a limit, and how it ended.
@@ -279,15 +352,15 @@ trial() {
   timeout -k 5 "$limit" bash "$self" "$@" || status=$?
   if [ "$status" -ne 0 ]; then ended="failed ($status)" all=1; fi
   if [ "$status" -eq 77 ]; then ended='no GPU'; fi
-  if [ "$status" -eq 124 ]; then ended='out of time'; fi
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then ended='out of time'; fi
   printf -v ended '%-12s %4d of %3d s  %s' "$ended" $((SECONDS - began)) "$limit" "$*"
   table+=("$ended")
 }
 
 trials() {
   local table=() all=0
-  if [ ! -x "$bin/qe-inspect" ]; then trial 45 unpack; fi
-  trial 15 devices
+  if must_unpack; then trial 45 unpack; fi
+  trial 30 devices
   trial 90 products 2500
   trial 80 others 300
   trial 80 models
@@ -298,13 +371,16 @@ trials() {
   return "$all"
 }
 
-step_first() { trials 2>&1 | tee "$out/first.txt"; }
+step_first() { trials 2>&1 | save "$out/first.txt"; }
 
 self=$PWD/bench/h200.sh
 readonly self
 case ${1:-} in
-  build | pack | unpack | first | devices | test | products | others | error | sanitize | models | \
-    bert | peers | bench | kernels)
+  build | pack | unpack | first)
+    "step_$1" "${@:2}"
+    ;;
+  devices | test | products | others | error | sanitize | models | bert | peers | bench | kernels)
+    if must_unpack; then step_unpack; fi
     "step_$1" "${@:2}"
     ;;
   *)

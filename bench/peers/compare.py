@@ -18,6 +18,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from workloads import MIXED_FORMS, Workload, make_requests, read_texts
 
 PEERS = ["torch-eager", "torch-compile", "torch-frozen", "onnxruntime-int8-spin",
          "onnxruntime-int8-nospin", "openvino-int8", "openvino-int8-f32"]
-CUDA_PEERS = ["torch-cuda-half-compile", "torch-cuda-half-eager"]
+CUDA_PEERS = ["torch-cuda-half-eager", "torch-cuda-half-compile"]  # compiling takes minutes
 MORE_PEERS = ["torch-compile-autotune", "onnxruntime-fp32", "openvino-fp32"]
 IMAGE_PEERS = ["torch-eager", "torch-eager-channels-last", "torch-compile",
                "torch-compile-channels-last", "torch-frozen", "torch-frozen-channels-last",
@@ -195,7 +196,8 @@ class Comparison:
         return {"ratio": asdict(paired_ratio(*times)), "block_ms": {"reference": times[0],
                 "opponent": times[1]}, "stolen": stolen / max(1, all_ticks)}
 
-    def run(self) -> dict:
+    def run(self) -> Iterator[dict]:
+        """The result so far, after each comparison."""
         with machine_lock(self.arguments.lock, exclusive=False):
             folder = self.prepare()
         by_name = {s.name: s for s in self.specs}
@@ -207,6 +209,7 @@ class Comparison:
             null = self.start(by_name[self.reference], folder)
             label = f"{self.reference} (null)"
             self.compare(result, reference, null, label)
+            yield result
             for spec in opponents:
                 try:
                     self.compare(result, reference, self.start(spec, folder), spec.name)
@@ -214,12 +217,9 @@ class Comparison:
                     result["comparisons"].pop(spec.name, None)
                     print(f"failed: {error}", file=sys.stderr)
                     result.setdefault("failed", {})[spec.name] = str(error)
-            self.describe(result, reference, self.reference)
+                yield result
         finally:
             reference.close()
-        contestants = result["contestants"]
-        result["contestants"] = {self.reference: contestants.pop(self.reference), **contestants}
-        return result
 
     def compare(self, result: dict, reference: Worker, opponent: Worker, label: str) -> None:
         print(f"{self.workload.name}: {label}", file=sys.stderr)
@@ -227,6 +227,7 @@ class Comparison:
             with machine_lock(self.arguments.lock, exclusive=True):
                 comparison = self.meet(reference, opponent, (self.reference, label))
             result["comparisons"][label] = comparison
+            self.describe(result, reference, self.reference)
             self.describe(result, opponent, label)
         finally:
             opponent.close()
@@ -242,7 +243,8 @@ class Comparison:
                  "peak_mb": worker.peak_memory_mb(), "settings": ready.get("settings", {}),
                  f"{self.workload.sample}s_per_s": per_second, "model": ready["model"]}
         if self.workload.data and "null" not in label:
-            entry["accuracy"] = self.accuracy(worker)
+            known = result["contestants"].get(label)
+            entry["accuracy"] = known["accuracy"] if known else self.accuracy(worker)
         result["contestants"][label] = entry
 
     def accuracy(self, worker: Worker) -> float | None:
@@ -264,6 +266,12 @@ def block_time(latencies: list[float], mixed: bool) -> float:
     return sum(latencies) if mixed else summary(latencies)["p50"]
 
 
+def write(output: Path, result: dict) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    output.with_suffix(".md").write_text(reports.markdown(result))
+
+
 def main() -> None:
     a = parse_arguments()
     workloads = workloads_of(a)
@@ -273,15 +281,17 @@ def main() -> None:
         sys.exit(f"compare.py: the reference {reference!r} is not among the contestants")
     result = {"schema": 1, "model": Path(a.model).name, "threads": a.threads, "pairs": a.pairs,
               "block_s": a.block, "machine": machine([int(c) for c in a.cpus.split(",")]),
-              "workloads": []}
+              "complete": False, "workloads": []}
     for workload in workloads:
+        finished = result["workloads"]
         try:
-            result["workloads"].append(Comparison(a, workload, specs, reference).run())
+            for so_far in Comparison(a, workload, specs, reference).run():
+                result["workloads"] = [*finished, so_far]
+                write(a.output, result)
         except WorkerError as error:  # without its reference a comparison says nothing
             sys.exit(f"compare.py: {error}")
-        a.output.parent.mkdir(parents=True, exist_ok=True)
-        a.output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-        a.output.with_suffix(".md").write_text(reports.markdown(result))
+    result["complete"] = True
+    write(a.output, result)
     print(a.output.with_suffix(".md").read_text())
 
 

@@ -2,6 +2,8 @@
 // holds a run's inputs.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -33,6 +35,13 @@ TEST_CASE("buckets hold what they are for, little more, and never more than the 
         bucket_of({.sequences = 1, .tokens = kMost.tokens, .longest = longest}, kMost);
     CHECK(bucket.longest >= longest);
     CHECK(bucket.longest <= kMost.longest);
+  }
+  constexpr int kLargest = std::numeric_limits<int>::max();
+  for (const int tokens : {(1 << 30) + 1, 1'700'000'000, kLargest}) {
+    const Bucket any{.sequences = tokens, .tokens = tokens, .longest = tokens};
+    const Bucket bucket =
+        bucket_of(any, {.sequences = kLargest, .tokens = kLargest, .longest = kLargest});
+    CHECK(std::min({bucket.sequences, bucket.tokens, bucket.longest}) >= tokens);
   }
   // The batches of benchmarks are their own buckets.
   for (const int batch : {1, 8, 32, 128}) {

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/cuda/byte_heads.h"
 #include "kernels/cuda/attention_maps.h"
+#include "kernels/cuda/byte_heads.h"
 #include "kernels/cuda/kernel_list.h"
 
 namespace {

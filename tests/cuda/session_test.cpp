@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -160,6 +161,57 @@ TEST_CASE("sessions of one plan run beside each other") {
     CHECK(same_bits(logits[i], qe::test::run(cpu, batches[i])));
   }
   sessions.clear();  // before the streams they ran in
+}
+
+TEST_CASE("sessions of one plan driven by two threads") {
+  const TinyShape shape{.layers = 1};
+  const qe::Checkpoint checkpoint =
+      quantized(TinyCheckpoint(shape).bert(), ActivationScheme::kDynamic);
+  const auto gpu = compile_for(checkpoint, kGpu);
+  const auto cpu = compile_for(checkpoint, kCpu);
+  std::vector<TinyBatch> batches;
+  std::vector<std::vector<float>> expected;
+  for (const int length : {2, 17, 30, 40}) {
+    batches.emplace_back(std::vector<int>{3, length}, shape.vocab, static_cast<unsigned>(length));
+    expected.push_back(qe::test::run(cpu, batches.back()));
+  }
+  // Each makes sessions, whose memory is allocated and whose sizes are recorded while the other
+  // does the same or runs.
+  const auto right_answers = [&](std::size_t first) {
+    int right = 0;
+    for (int round = 0; round < 3; ++round) {
+      qe::Session session(gpu, {});
+      for (std::size_t i = 0; i < batches.size(); ++i) {
+        const std::size_t which = (first + i) % batches.size();
+        right +=
+            static_cast<int>(same_bits(qe::test::run(session, batches[which]), expected[which]));
+      }
+    }
+    return right;
+  };
+  auto other = std::async(std::launch::async, right_answers, std::size_t{2});
+  CHECK(right_answers(0) == 12);
+  CHECK(other.get() == 12);
+}
+
+TEST_CASE("another thread may record in a stream that waits for the default one") {
+  const TinyShape shape{.layers = 1};
+  const qe::Checkpoint checkpoint =
+      quantized(TinyCheckpoint(shape).bert(), ActivationScheme::kDynamic);
+  const TinyBatch batch({3, 17}, shape.vocab, 1);
+  const std::vector<float> expected = qe::test::run(compile_for(checkpoint, kCpu), batch);
+  const auto answer = [&] { return qe::test::run(compile_for(checkpoint, kGpu), batch); };
+  answer();  // what is loaded at its first use is loaded now
+  cudaStream_t blocking = nullptr;
+  cudaGraph_t graph = nullptr;
+  require(cudaStreamCreate(&blocking));
+  require(cudaStreamBeginCapture(blocking, cudaStreamCaptureModeThreadLocal));
+  auto logits = std::async(std::launch::async, answer);
+  logits.wait();
+  require(cudaStreamEndCapture(blocking, &graph));
+  require(cudaGraphDestroy(graph));
+  require(cudaStreamDestroy(blocking));
+  CHECK(same_bits(logits.get(), expected));
 }
 
 TEST_CASE("a batch in a caller's stream") {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace qe::cuda {
@@ -20,10 +21,11 @@ struct Bucket {
   }
 };
 
-// The least power of two from `value` on.
+// The least power of two from `value` on; the largest integer where that is none.
 constexpr int power_of_two(int value) {
+  constexpr int kMost = std::numeric_limits<int>::max();
   int power = 1;
-  while (power < value) power *= 2;
+  while (power < value) power = power > kMost / 2 ? kMost : 2 * power;
   return power;
 }
 

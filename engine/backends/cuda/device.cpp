@@ -76,6 +76,13 @@ void check(cudaError_t error, const char* what) {
       {.problem = std::string(what) + " failed on the GPU", .actual = error_text(error)});
 }
 
+void check_launch(int error, const char* what) {
+  if (error < kLibraryStatus) return check(static_cast<cudaError_t>(error), what);
+  static_cast<void>(cudaGetLastError());  // the library may have left one
+  throw DeviceError({.problem = std::string(what) + " failed on the GPU",
+                     .actual = "cuBLASLt's status " + std::to_string(error - kLibraryStatus)});
+}
+
 DeviceScope::DeviceScope(int index) : index_(index) {
   check(cudaGetDevice(&previous_), "asking for the current device");
   // Also where it is the current one already: a thread that is new to CUDA has no context before,

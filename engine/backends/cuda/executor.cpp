@@ -95,8 +95,7 @@ cudaGraphExec_t GpuExecutor::graph_for(const Bucket& bucket) {
 // The first launch follows a copy, which only ordinary launches wait for.
 void GpuExecutor::launch_all(LaunchContext context, bool overlap) const {
   for (const GpuProgram::Launch& launch : program_.launches) {
-    check(static_cast<cudaError_t>(launch.step->launch(context)),
-          ("recording " + launch.node).c_str());
+    check_launch(launch.step->launch(context), ("recording " + launch.node).c_str());
     context.stream.overlaps = overlap;
   }
 }

@@ -58,7 +58,8 @@ std::vector<StepInfo> GpuProgram::lower_all(const ProgramInput& input) {
     infos.push_back(std::move(lowered.info));
   }
   row_scratch = context.row_scratch;
-  check_memory(plan.bytes() + session_bytes(), device.free_bytes,
+  // Kernels and libraries were loaded since the device was described.
+  check_memory(plan.bytes() + session_bytes(), free_bytes(device.index),
                "weights of a plan and one session");
   weights = plan.upload(device.index);
   weight_bytes_ = plan.bytes();

@@ -11,7 +11,7 @@
 namespace qe::cuda {
 namespace {
 
-cudaError_t to_cuda(cublasStatus_t status) {
+int launch_error(cublasStatus_t status) {
   switch (status) {
     case CUBLAS_STATUS_SUCCESS:
       return cudaSuccess;
@@ -20,7 +20,7 @@ cudaError_t to_cuda(cublasStatus_t status) {
     case CUBLAS_STATUS_NOT_SUPPORTED:
       return cudaErrorNotSupported;
     default:
-      return cudaErrorUnknown;
+      return kLibraryStatus + static_cast<int>(status);
   }
 }
 
@@ -116,7 +116,7 @@ class Call {
 HalfProducts::HalfProducts(const Device& device) : library_(load_cublaslt()) {
   const DeviceScope scope(device.index);
   cublasLtHandle_t handle = nullptr;
-  check(to_cuda(library_.create(&handle)), "starting cuBLASLt");
+  check_launch(launch_error(library_.create(&handle)), "starting cuBLASLt");
   handle_ = {handle, [library = library_](cublasLtHandle_t made) { library.destroy(made); }};
 }
 
@@ -125,7 +125,7 @@ int HalfProducts::launch(const HalfProduct& product, std::byte* workspace,
   Call call(library_);
   call.describe(product);
   call.choose(handle_.get());
-  return to_cuda(call.run(handle_.get(), product, workspace, stream));
+  return launch_error(call.run(handle_.get(), product, workspace, stream));
 }
 
 }  // namespace qe::cuda

@@ -41,7 +41,8 @@ class HalfProducts {
   // one each.
   static constexpr std::size_t workspace_bytes() { return std::size_t{32} << 20; }
 
-  // By the algorithm that the library thinks fastest. The device must be current. A cudaError_t.
+  // By the algorithm that the library thinks fastest. The device must be current. See
+  // check_launch().
   int launch(const HalfProduct& product, std::byte* workspace, Stream stream) const noexcept;
 
  private:

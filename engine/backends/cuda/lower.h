@@ -51,7 +51,7 @@ struct LaunchContext {
 class LaunchStep {
  public:
   virtual ~LaunchStep() = default;
-  // Enqueues its kernels in context.stream; a cudaError_t.
+  // Enqueues its kernels in context.stream; see check_launch().
   virtual int launch(const LaunchContext& context) const noexcept = 0;
 };
 

@@ -9,16 +9,6 @@
 #include "engine/backends/cuda/runtime.h"
 
 namespace qe::cuda {
-namespace {
-
-std::size_t free_bytes() {
-  std::size_t available = 0;
-  std::size_t total = 0;
-  check(cudaMemGetInfo(&available, &total), "asking for a device's free memory");
-  return available;
-}
-
-}  // namespace
 
 NothrowScope::NothrowScope(int device) noexcept {
   int current = 0;
@@ -33,14 +23,22 @@ NothrowScope::~NothrowScope() {
   static_cast<void>(cudaGetLastError());
 }
 
+std::size_t free_bytes(int device) {
+  const DeviceScope scope(device);
+  std::size_t available = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&available, &total), "asking for a device's free memory");
+  return available;
+}
+
 DeviceMemory allocate_device(int device, std::size_t bytes, const char* purpose) {
   const DeviceScope scope(device);
-  check_memory(bytes, free_bytes(), purpose);
+  check_memory(bytes, free_bytes(device), purpose);
   void* memory = nullptr;
   const cudaError_t error = cudaMalloc(&memory, bytes);
   if (error == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
-    refuse_memory(bytes, std::to_string(free_bytes()) + " bytes free, in pieces", purpose);
+    refuse_memory(bytes, std::to_string(free_bytes(device)) + " bytes free, in pieces", purpose);
   }
   check(error, "allocating memory");
   return {static_cast<std::byte*>(memory), {device}};
@@ -49,9 +47,10 @@ DeviceMemory allocate_device(int device, std::size_t bytes, const char* purpose)
 DeviceMemory allocate_zeroed(int device, std::size_t bytes, const char* purpose) {
   DeviceMemory memory = allocate_device(device, bytes, purpose);
   const DeviceScope scope(device);
-  check(cudaMemset(memory.get(), 0, bytes), "clearing memory");
-  // Streams that do not wait for the default one must find it cleared, too.
-  check(cudaStreamSynchronize(nullptr), "clearing memory");
+  // The default stream would wait for every blocking one, which fails while the caller records one.
+  const OwnedStream stream = make_stream(device);
+  check(cudaMemsetAsync(memory.get(), 0, bytes, stream.get()), "clearing memory");
+  check(cudaStreamSynchronize(stream.get()), "clearing memory");
   return memory;
 }
 

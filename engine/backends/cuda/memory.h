@@ -43,6 +43,7 @@ using ExecutableGraph = Owned<CUgraphExec_st, &cudaGraphExecDestroy>;
 
 // All of these throw DeviceError. Memory throws ResourceError with the needed and, of the GPU's,
 // the free bytes.
+std::size_t free_bytes(int device);
 DeviceMemory allocate_device(int device, std::size_t bytes, const char* purpose);
 DeviceMemory allocate_zeroed(int device, std::size_t bytes, const char* purpose);  // for any stream
 PinnedMemory allocate_pinned(int device, std::size_t bytes, const char* purpose);

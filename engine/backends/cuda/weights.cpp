@@ -22,16 +22,16 @@ WeightRef WeightPlan::add(std::size_t bytes, Write write) {
 DeviceMemory WeightPlan::upload(int device) const {
   DeviceMemory memory = allocate_device(device, bytes_, "weights");
   const DeviceScope scope(device);
+  const OwnedStream stream = make_stream(device);  // as allocate_zeroed()
   std::vector<std::byte> bytes;
   for (const Piece& piece : pieces_) {
     bytes.assign(piece.bytes, std::byte{0});
     piece.write(bytes);
-    check(
-        cudaMemcpy(memory.get() + piece.offset, bytes.data(), bytes.size(), cudaMemcpyHostToDevice),
-        "uploading weights");
+    check(cudaMemcpyAsync(memory.get() + piece.offset, bytes.data(), bytes.size(),
+                          cudaMemcpyHostToDevice, stream.get()),
+          "uploading weights");
+    check(cudaStreamSynchronize(stream.get()), "uploading weights");  // `bytes` is used again
   }
-  // A copy from pageable memory returns before it has arrived.
-  check(cudaStreamSynchronize(nullptr), "uploading weights");
   return memory;
 }
 

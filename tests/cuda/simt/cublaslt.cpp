@@ -172,6 +172,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               cublasLtMatrixLayout_t c_layout, void* d,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t* algo,
                               void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
+  if (qe::simt::half_library().product_status != CUBLAS_STATUS_SUCCESS) {
+    return qe::simt::half_library().product_status;
+  }
   const Problem problem{*desc,
                         *a_layout,
                         *b_layout,

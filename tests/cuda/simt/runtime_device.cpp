@@ -102,6 +102,7 @@ cudaError_t cudaDeviceReset() {
 }
 
 cudaError_t cudaGetLastError() {
+  const Lock lock;
   const cudaError_t error = state().lost != cudaSuccess ? state().lost : state().last;
   state().last = cudaSuccess;
   return error;

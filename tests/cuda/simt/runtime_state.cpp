@@ -1,6 +1,7 @@
 // The one state of a process, and work that is done when somebody waits for it.
 #include "tests/cuda/simt/runtime_state.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace qe::simt {
@@ -63,6 +64,7 @@ cudaError_t drain_all() {
 cudaError_t enqueue(cudaStream_t stream, Operation operation) {
   const Lock lock;
   if (!known(stream)) return report(cudaErrorInvalidResourceHandle);
+  if (default_stream_barred(stream)) return report(cudaErrorStreamCaptureImplicit);
   if (usable() != cudaSuccess) return state().lost;
   CUstream_st& to = stream_of(stream);
   if (to.captured) {
@@ -81,10 +83,16 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
 }
 
 bool capturing() {
-  for (const CUstream_st* stream : state().streams) {
-    if (stream->captured) return true;
-  }
-  return false;
+  const auto forbids = [](const CUstream_st* stream) {
+    return stream->captured && (stream->mode == cudaStreamCaptureModeGlobal ||
+                                stream->capturer == std::this_thread::get_id());
+  };
+  return std::any_of(state().streams.begin(), state().streams.end(), forbids);
+}
+
+bool default_stream_barred(cudaStream_t stream) {
+  const auto bars = [](const CUstream_st* other) { return other->captured && other->blocking; };
+  return stream == nullptr && std::any_of(state().streams.begin(), state().streams.end(), bars);
 }
 
 Machine& machine() { return state().machine; }

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/cuda/simt/grid.h"
@@ -28,7 +29,10 @@ struct Operation {
 
 struct CUstream_st {
   std::deque<Operation> queue;
+  bool blocking = true;  // waits for the default stream, which waits for it
   std::unique_ptr<std::vector<Operation>> captured;  // set while it captures
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id capturer = {};
 };
 struct CUgraph_st {
   std::vector<Operation> operations;
@@ -89,8 +93,11 @@ std::size_t used_bytes();
 
 CUstream_st& stream_of(cudaStream_t stream);
 bool known(cudaStream_t stream);
-// Waiting and allocating are not allowed while a stream of this process captures.
+// Waiting and allocating are not allowed to a thread that captures, nor to the others unless it
+// captures for itself alone.
 bool capturing();
+// Nothing may use the default stream while a stream captures that waits for it.
+bool default_stream_barred(cudaStream_t stream);
 cudaError_t drain(CUstream_st& stream);
 cudaError_t drain_all();
 cudaError_t enqueue(cudaStream_t stream, Operation operation);

@@ -13,8 +13,11 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   if (error == cudaSuccess) state().streams.insert(*stream);
   return error;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  return cudaStreamCreate(stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  const Lock lock;
+  const cudaError_t error = cudaStreamCreate(stream);
+  if (error == cudaSuccess) (*stream)->blocking = flags != cudaStreamNonBlocking;
+  return error;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const Lock lock;
@@ -25,13 +28,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Lock lock;
   if (!known(stream)) return report(cudaErrorInvalidResourceHandle);
+  if (default_stream_barred(stream)) return report(cudaErrorStreamCaptureImplicit);
   if (capturing()) return report(cudaErrorStreamCaptureUnsupported);
   return drain(stream_of(stream));
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const Lock lock;
   if (stream == nullptr || stream->captured) return report(cudaErrorStreamCaptureUnsupported);
   stream->captured = std::make_unique<std::vector<Operation>>();
+  stream->mode = mode;
+  stream->capturer = std::this_thread::get_id();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {

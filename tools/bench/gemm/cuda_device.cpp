@@ -137,19 +137,19 @@ class CudaDevice : public GemmDevice {
               stream(), kernel);
   }
 
-  // Records `run` on one set after the other.
-  const Replay& record(const std::function<void(std::size_t)>& run) {
+  // `run` on one set after the other, all of them.
+  std::unique_ptr<Replay> record(const std::function<void(std::size_t)>& run) const {
     const int launches = std::max(kLeastLaunches, static_cast<int>(operands_->sets));
-    replays_.push_back(std::make_unique<Replay>(*stream_, launches, [&] {
+    return std::make_unique<Replay>(*stream_, launches, [&] {
       for (int i = 0; i < launches; ++i) run(static_cast<std::size_t>(i) % operands_->sets);
-    }));
-    return *replays_.back();
+    });
   }
 
   GemmContestant contestant(const std::string& who, const std::string& detail, GemmKind kind,
                             const std::function<void(std::size_t)>& run) {
     run(0);  // outside of a recording: what is loaded at its first use is loaded now
-    const Replay& replay = record(run);
+    replays_.push_back(record(run));
+    const Replay& replay = *replays_.back();
     for (int i = 0; i < 3; ++i) replay.enqueue();
     cuda::synchronize(stream());
     return {.name = who, .detail = detail, .kind = kind, .block = [this, &replay] {
@@ -183,12 +183,9 @@ class CudaDevice : public GemmDevice {
       try {
         run(i, 0);
         cuda::synchronize(stream());
-        const Replay replay(*stream_, kLeastLaunches, [&] {
-          for (int j = 0; j < kLeastLaunches; ++j)
-            run(i, static_cast<std::size_t>(j) % operands_->sets);
-        });
-        replay.timed();
-        const double us[] = {replay.timed(), replay.timed(), replay.timed()};
+        const auto replay = record([&](std::size_t set) { run(i, set); });
+        replay->timed();
+        const double us[] = {replay->timed(), replay->timed(), replay->timed()};
         const double middle = median(us);
         if (best < 0 || middle < best_us) {
           best = i;

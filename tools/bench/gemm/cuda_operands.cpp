@@ -10,7 +10,7 @@
 namespace qe::tools {
 namespace {
 
-constexpr std::size_t kMostSets = 64;
+constexpr std::size_t kMostSets = 256;
 constexpr std::size_t kAlignment = 256;
 
 constexpr std::size_t round_up(std::size_t bytes) {

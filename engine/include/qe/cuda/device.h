@@ -38,11 +38,12 @@ Device usable_device(int index);
 // device); the process goes on, but nothing of the device can be used before reset_device().
 void synchronize(Stream stream);
 
-// Throws away everything this process has on the device: memory, streams, errors. Objects of this
-// library made before are of no more use: destroy them before anything new is made there, which may
-// get the memory that was theirs. Throws as usable_device(), and DeviceError where the driver gives
-// a process whose work failed no other context: CUDA promises none after an illegal address, say.
-// The process itself goes on, but has to be started again to use the GPU.
+// Throws away everything this process has on the device: memory, streams, errors. Before that,
+// destroy all that this library and you made there, which works on a failed device, too, and let no
+// other thread use it: CUDA defines neither the use nor the release of what a reset took away.
+// Throws as usable_device(), and DeviceError where the driver gives a process whose work failed no
+// other context: CUDA promises none after an illegal address, say. The process itself goes on, but
+// has to be started again to use the GPU.
 void reset_device(int index);
 
 }  // namespace qe::cuda

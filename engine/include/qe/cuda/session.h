@@ -31,7 +31,7 @@ class Session {
   std::span<const float> enqueue(const TextBatch& batch, Stream stream);
 
   // Waits for the last batch. Throws DeviceError if the device failed in its middle; the session is
-  // then of no more use, nor is the plan: see reset_device().
+  // then of no more use, nor is the plan: destroy both before reset_device().
   void wait();
 
   const Plan& plan() const;

@@ -99,6 +99,7 @@ namespace qe::simt {
 struct HalfLibrary {
   bool missing = false;
   bool supports_products = true;
+  cublasStatus_t product_status = CUBLAS_STATUS_SUCCESS;  // of every product
 };
 HalfLibrary& half_library();
 
