@@ -180,18 +180,12 @@ Attention attention_of(const AttentionLaunch& launch, const Shape& shape) {
 }  // namespace
 
 int prepare_attention() noexcept {
-  int device = 0;
-  int shared_bytes = 0;
-  cudaError_t error = cudaGetDevice(&device);
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  }
+  cudaError_t error = cudaSuccess;
   for (const Instances& instances : kernels()) {
     for (const auto& forms : {instances.any, instances.held}) {
       for (const Kernel kernel : forms) {
         if (error == cudaSuccess && kernel != nullptr) {
-          error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                       shared_bytes);
+          error = allow_all_shared(kernel);
         }
       }
     }

@@ -46,6 +46,21 @@ int prepare(const Entries& entries) noexcept {
   return cudaSuccess;
 }
 
+// Lets a kernel have as much of a block's shared memory as the current device gives: always the
+// same, so that threads that do it beside each other take nothing from each other.
+template <class Kernel>
+cudaError_t allow_all_shared(Kernel kernel) noexcept {
+  int device = 0;
+  int bytes = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  }
+  return error != cudaSuccess
+             ? error
+             : cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+}
+
 // One launch. Not copied: what it hands to CUDA points into it.
 class LaunchConfig {
  public:

@@ -212,8 +212,7 @@ int launch_norm(void (*kernel)(Args, const std::int32_t*), const Args& args,
   constexpr int kUnasked = 48 * 1024;
   const int bytes = norm_shared_bytes(args.cols);
   if (bytes > kUnasked) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    const cudaError_t error = allow_all_shared(kernel);
     if (error != cudaSuccess) {
       return error;
     }
