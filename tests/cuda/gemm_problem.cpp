@@ -72,17 +72,17 @@ std::string GemmProblem::describe(cuda::GemmKernel kernel) const {
 
 GemmProblem::GemmProblem(const GemmShape& shape, ShapeRandom& random) : shape_(shape) {
   const int columns = kernels::round_up(shape.n, kernels::kColumnGroup);
-  a_ = random_bytes(random, static_cast<std::size_t>(shape.m) * shape.lda);
+  arrays_.a = random_bytes(random, static_cast<std::size_t>(shape.m) * shape.lda);
   for (const std::uint8_t byte :
        random_bytes(random, static_cast<std::size_t>(shape.n) * shape.ldw)) {
-    w_.push_back(static_cast<std::int8_t>(byte));
+    arrays_.w.push_back(static_cast<std::int8_t>(byte));
   }
-  for (int i = 0; i < columns; ++i) offset_.push_back(random.integer(-100000, 100000));
-  scale_ = random_reals(random, columns, 0.01F);
-  bias_ = random_reals(random, columns, 200.0F);
-  weight_sum_ = random_reals(random, columns, 50.0F);
-  row_scale_ = random_reals(random, shape.m, 2.0F);
-  row_floor_ = random_reals(random, shape.m, 2.0F);
+  for (int i = 0; i < columns; ++i) arrays_.offset.push_back(random.integer(-100000, 100000));
+  arrays_.scale = random_reals(random, columns, 0.01F);
+  arrays_.bias = random_reals(random, columns, 200.0F);
+  arrays_.weight_sum = random_reals(random, columns, 50.0F);
+  arrays_.row_scale = random_reals(random, shape.m, 2.0F);
+  arrays_.row_floor = random_reals(random, shape.m, 2.0F);
   residual_ = random_bytes(
       random, static_cast<std::size_t>(shape.m) * shape.ld_residual * element_bytes(shape.out));
   table_ = random_bytes(random, 256);
@@ -94,40 +94,29 @@ GemmProblem::GemmProblem(const GemmShape& shape, ShapeRandom& random) : shape_(s
 
 bool GemmProblem::same_on(cuda::Gemm& gemm, cuda::GemmKernel kernel, cuda::Stream stream) const {
   const GemmShape& s = shape_;
-  const DeviceArray a(a_);
-  const DeviceArray w(w_);
-  const DeviceArray offset(offset_);
-  const DeviceArray scale(scale_);
-  const DeviceArray bias(bias_);
-  const DeviceArray weight_sum(weight_sum_);
-  const DeviceArray row_scale(row_scale_);
-  const DeviceArray row_floor(row_floor_);
+  const DeviceGemmArrays device(arrays_);
   const DeviceArray residual(residual_);
   const DeviceArray table(table_);
   const DeviceArray out(start());
-  const GemmOperands operands{.a = a.data(),
-                              .a_type = s.a_signed ? Element::kS8 : Element::kU8,
-                              .lda = s.lda,
-                              .m = s.m,
-                              .column_offset = s.offset ? offset.data() : nullptr,
-                              .column_scale = scale.data(),
-                              .row_scale = s.row_scale ? row_scale.data() : nullptr,
-                              .row_floor = s.row_floor ? row_floor.data() : nullptr,
-                              .column_weight_sum = s.row_floor ? weight_sum.data() : nullptr,
-                              .bias = s.bias ? bias.data() : nullptr,
-                              .activation = s.activation,
-                              .residual = !s.residual  ? nullptr
-                                          : s.in_place ? out.data()
-                                                       : residual.data(),
-                              .ld_residual = s.ld_residual,
-                              .residual_scale = residual_scale_,
-                              .out = out.data(),
-                              .out_type = s.out,
-                              .ld_out = s.ld_out,
-                              .out_inv_scale = out_inv_scale_,
-                              .out_zero_point = out_zero_point_,
-                              .table = s.table ? table.data() : nullptr};
-  const GemmWeights weights{.w = w.data(), .ld = s.ldw, .n = s.n, .k = s.k};
+  GemmOperands operands = device.operands();
+  operands.a_type = s.a_signed ? Element::kS8 : Element::kU8;
+  operands.lda = s.lda;
+  operands.m = s.m;
+  if (!s.offset) operands.column_offset = nullptr;
+  if (!s.row_scale) operands.row_scale = nullptr;
+  if (!s.row_floor) operands.row_floor = operands.column_weight_sum = nullptr;
+  if (!s.bias) operands.bias = nullptr;
+  operands.activation = s.activation;
+  if (s.residual) operands.residual = s.in_place ? out.data() : residual.data();
+  operands.ld_residual = s.ld_residual;
+  operands.residual_scale = residual_scale_;
+  operands.out = out.data();
+  operands.out_type = s.out;
+  operands.ld_out = s.ld_out;
+  operands.out_inv_scale = out_inv_scale_;
+  operands.out_zero_point = out_zero_point_;
+  if (s.table) operands.table = table.data();
+  const GemmWeights weights{.w = device.weights(), .ld = s.ldw, .n = s.n, .k = s.k};
   gemm.run(weights, operands, stream, kernel);
   cuda::synchronize(stream);
   return same(out.read());
@@ -155,14 +144,14 @@ void GemmProblem::compute() {
   std::int8_t* packed = memory.data() + (past == 0 ? 0 : 64 - past);
   std::vector<std::int32_t> sums(static_cast<std::size_t>(columns));
   table.pack_weights(
-      {w_.data(), s.ldw, s.n, s.k, 0, kernels::panel_count(s.n), packed, sums.data()});
-  std::vector<std::uint8_t> unsigned_a = a_;
+      {arrays_.w.data(), s.ldw, s.n, s.k, 0, kernels::panel_count(s.n), packed, sums.data()});
+  std::vector<std::uint8_t> unsigned_a = arrays_.a;
   std::vector<std::int32_t> offset(static_cast<std::size_t>(columns));
   if (s.a_signed) {
     for (std::uint8_t& byte : unsigned_a) byte ^= 0x80U;
   }
   for (std::size_t i = 0; i < offset.size(); ++i) {
-    offset[i] = (s.offset ? offset_[i] : 0) - (s.a_signed ? 128 * sums[i] : 0);
+    offset[i] = (s.offset ? arrays_.offset[i] : 0) - (s.a_signed ? 128 * sums[i] : 0);
   }
   y_.resize(static_cast<std::size_t>(s.m) * s.n);
   kernels::GemmArgs args{};
@@ -174,11 +163,11 @@ void GemmProblem::compute() {
   args.k = s.k;
   args.last_panel = kernels::panel_count(s.n);
   args.column_offset = offset.data();
-  args.column_scale = scale_.data();
-  args.row_scale = s.row_scale ? row_scale_.data() : nullptr;
-  args.row_floor = s.row_floor ? row_floor_.data() : nullptr;
-  args.column_weight_sum = weight_sum_.data();
-  args.bias = s.bias ? bias_.data() : nullptr;
+  args.column_scale = arrays_.scale.data();
+  args.row_scale = s.row_scale ? arrays_.row_scale.data() : nullptr;
+  args.row_floor = s.row_floor ? arrays_.row_floor.data() : nullptr;
+  args.column_weight_sum = arrays_.weight_sum.data();
+  args.bias = s.bias ? arrays_.bias.data() : nullptr;
   args.activation = s.activation;
   args.out_f32 = y_.data();
   args.ld_out_f32 = s.n;

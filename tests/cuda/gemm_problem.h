@@ -8,6 +8,7 @@
 
 #include <qe/cuda/gemm.h>
 
+#include "tests/cuda/gemm_arrays.h"
 #include "tests/kernels/shape_random.h"
 
 namespace qe::test {
@@ -41,10 +42,9 @@ class GemmProblem {
   bool same(const std::vector<std::uint8_t>& found) const;
 
   GemmShape shape_;
-  std::vector<std::uint8_t> a_, residual_, table_;
-  std::vector<std::int8_t> w_;
-  std::vector<std::int32_t> offset_;
-  std::vector<float> scale_, bias_, weight_sum_, row_scale_, row_floor_, y_;
+  GemmArrays arrays_;
+  std::vector<std::uint8_t> residual_, table_;
+  std::vector<float> y_;
   float residual_scale_, out_inv_scale_, out_zero_point_;
 };
 

@@ -16,6 +16,7 @@
 #include "engine/backends/cuda/product.h"
 #include "engine/backends/cuda/runtime.h"
 #include "tests/cuda/byte_rows.h"
+#include "tests/cuda/gemm_arrays.h"
 #include "tests/cuda/gpu_support.h"
 #include "tests/kernels/shape_random.h"
 
@@ -46,51 +47,37 @@ class HeadsProblem {
  public:
   HeadsProblem(const Sizes& sizes, ShapeRandom& random) : sizes_(sizes) {
     const int n = 3 * sizes.width();
-    a_.resize(static_cast<std::size_t>(sizes.m) * static_cast<std::size_t>(lda()));
-    random.fill(std::span(a_));
-    w_.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(lda()));
-    for (std::int8_t& w : w_) w = static_cast<std::int8_t>(random.integer(-128, 127));
+    arrays_.a.resize(static_cast<std::size_t>(sizes.m) * static_cast<std::size_t>(lda()));
+    random.fill(std::span(arrays_.a));
+    arrays_.w.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(lda()));
+    for (std::int8_t& w : arrays_.w) w = static_cast<std::int8_t>(random.integer(-128, 127));
     for (int i = 0; i < n; ++i) {
-      offset_.push_back(random.integer(-100000, 100000));
-      scale_.push_back(0.0001F * static_cast<float>(random.integer(1, 100)));
-      bias_.push_back(random.chance(100) ? special(random)
-                                         : static_cast<float>(random.integer(-9, 9)));
-      weight_sum_.push_back(0.1F * static_cast<float>(random.integer(-50, 50)));
+      arrays_.offset.push_back(random.integer(-100000, 100000));
+      arrays_.scale.push_back(0.0001F * static_cast<float>(random.integer(1, 100)));
+      arrays_.bias.push_back(random.chance(100) ? special(random)
+                                                : static_cast<float>(random.integer(-9, 9)));
+      arrays_.weight_sum.push_back(0.1F * static_cast<float>(random.integer(-50, 50)));
     }
     for (int i = 0; i < sizes.m; ++i) {
       const bool odd = random.chance(8);
-      row_scale_.push_back(odd ? special(random) : 0.01F * static_cast<float>(i % 50 + 1));
-      row_floor_.push_back(odd && random.chance(2) ? special(random) : -0.5F);
+      arrays_.row_scale.push_back(odd ? special(random) : 0.01F * static_cast<float>(i % 50 + 1));
+      arrays_.row_floor.push_back(odd && random.chance(2) ? special(random) : -0.5F);
     }
   }
 
   std::vector<float> run(const qe::cuda::ProductKernels& kernels, std::byte* scratch, Choice choice,
                          const ByteHeads& heads) const {
-    const DeviceArray a(a_);
-    const DeviceArray w(w_);
-    const DeviceArray offset(offset_);
-    const DeviceArray scale(scale_);
-    const DeviceArray bias(bias_);
-    const DeviceArray weight_sum(weight_sum_);
-    const DeviceArray row_scale(row_scale_);
-    const DeviceArray row_floor(row_floor_);
+    const DeviceGemmArrays device(arrays_);
     const DeviceArray rows(std::vector<std::int32_t>{sizes_.rows});
     const DeviceArray out(pattern());
-    const qe::GemmOperands operands{.a = a.data(),
-                                    .a_type = qe::Element::kU8,
-                                    .lda = lda(),
-                                    .m = sizes_.m,
-                                    .column_offset = offset.data(),
-                                    .column_scale = scale.data(),
-                                    .row_scale = row_scale.data(),
-                                    .row_floor = row_floor.data(),
-                                    .column_weight_sum = weight_sum.data(),
-                                    .bias = bias.data(),
-                                    .out = out.data(),
-                                    .out_type = qe::Element::kF32,
-                                    .ld_out = sizes_.ld_out};
+    qe::GemmOperands operands = device.operands();
+    operands.lda = lda();
+    operands.m = sizes_.m;
+    operands.out = out.data();
+    operands.out_type = qe::Element::kF32;
+    operands.ld_out = sizes_.ld_out;
     const qe::GemmWeights weights{
-        .w = w.data(), .ld = lda(), .n = 3 * sizes_.width(), .k = sizes_.k};
+        .w = device.weights(), .ld = lda(), .n = 3 * sizes_.width(), .k = sizes_.k};
     require(static_cast<cudaError_t>(
         kernels.launch(operands, weights, rows.data(), choice, scratch, {}, heads)));
     require(cudaDeviceSynchronize());
@@ -109,10 +96,7 @@ class HeadsProblem {
   }
 
   Sizes sizes_;
-  std::vector<std::uint8_t> a_;
-  std::vector<std::int8_t> w_;
-  std::vector<std::int32_t> offset_;
-  std::vector<float> scale_, bias_, weight_sum_, row_scale_, row_floor_;
+  GemmArrays arrays_;
 };
 
 // What a launch of floats left, as one of byte heads leaves it.

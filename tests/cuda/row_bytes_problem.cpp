@@ -26,9 +26,7 @@ void require_launched(int error) { require(static_cast<cudaError_t>(error)); }
 // The operands in device memory.
 class RowBytesOperands {
  public:
-  DeviceArray<std::uint8_t> a;
-  DeviceArray<std::int8_t> w;
-  DeviceArray<float> scale, bias, weight_sum, row_scale, row_floor;
+  DeviceGemmArrays arrays;
   DeviceArray<std::int32_t> rows;
   DeviceArray<std::uint8_t> scratch;  // of ProductKernels
 };
@@ -37,18 +35,18 @@ RowBytesProblem::RowBytesProblem(const RowBytesShape& shape, ShapeRandom& random
     : shape_(shape),
       activation_(random.chance(3) ? Activation::kRelu : Activation::kGeluErf),
       lda_(kernels::round_up(shape.k, 16)),
-      ldq_(kernels::round_up(shape.n, 16) + 16 * random.integer(0, 2)),
-      a_(static_cast<std::size_t>(shape.m) * lda_),
-      w_(static_cast<std::size_t>(shape.n) * lda_) {
-  random.fill(std::span(a_));
-  random.fill(std::span(w_));
+      ldq_(kernels::round_up(shape.n, 16) + 16 * random.integer(0, 2)) {
+  arrays_.a.resize(static_cast<std::size_t>(shape.m) * lda_);
+  arrays_.w.resize(static_cast<std::size_t>(shape.n) * lda_);
+  random.fill(std::span(arrays_.a));
+  random.fill(std::span(arrays_.w));
   const int columns = kernels::round_up(shape.n, kernels::kColumnGroup);
   const bool wild = random.chance(8);
-  scale_ = random_reals(random, columns, 0.01F, wild);
-  bias_ = random_reals(random, columns, 20.0F, wild);
-  weight_sum_ = random_reals(random, columns, 5.0F, wild);
-  row_scale_ = random_reals(random, shape.m, 0.02F, true);
-  row_floor_ = random_reals(random, shape.m, 2.0F, true);
+  arrays_.scale = random_reals(random, columns, 0.01F, wild);
+  arrays_.bias = random_reals(random, columns, 20.0F, wild);
+  arrays_.weight_sum = random_reals(random, columns, 5.0F, wild);
+  arrays_.row_scale = random_reals(random, shape.m, 0.02F, true);
+  arrays_.row_floor = random_reals(random, shape.m, 2.0F, true);
 }
 
 std::string RowBytesProblem::describe(int kernel) const {
@@ -63,16 +61,13 @@ RowBytesProblem::Result RowBytesProblem::start() const {
 }
 
 GemmOperands RowBytesProblem::operands(const RowBytesOperands& device) const {
-  return {.a = device.a.data(),
-          .lda = lda_,
-          .m = shape_.m,
-          .column_scale = device.scale.data(),
-          .row_scale = device.row_scale.data(),
-          .row_floor = device.row_floor.data(),
-          .column_weight_sum = device.weight_sum.data(),
-          .bias = device.bias.data(),
-          .activation = activation_,
-          .out_type = Element::kF32};
+  GemmOperands operands = device.arrays.operands();
+  operands.column_offset = nullptr;
+  operands.lda = lda_;
+  operands.m = shape_.m;
+  operands.activation = activation_;
+  operands.out_type = Element::kF32;
+  return operands;
 }
 
 RowBytesProblem::Result RowBytesProblem::apart(const cuda::ProductKernels& products,
@@ -83,7 +78,7 @@ RowBytesProblem::Result RowBytesProblem::apart(const cuda::ProductKernels& produ
   x.out = floats.data();
   x.ld_out = ld;
   require_launched(
-      products.launch(x, {.w = device.w.data(), .ld = lda_, .n = shape_.n, .k = shape_.k},
+      products.launch(x, {.w = device.arrays.weights(), .ld = lda_, .n = shape_.n, .k = shape_.k},
                       device.rows.data(), products.choose(shape_.m, shape_.n, shape_.k),
                       reinterpret_cast<std::byte*>(device.scratch.data()), {}));
   const Result before = start();
@@ -117,7 +112,7 @@ std::vector<RowBytesProblem::Result> RowBytesProblem::together(
     const DeviceArray q(before.q);
     const DeviceArray scale(before.scale);
     require_launched(products.launch(
-        operands(device), {.w = device.w.data(), .ld = lda_, .n = shape_.n, .k = shape_.k},
+        operands(device), {.w = device.arrays.weights(), .ld = lda_, .n = shape_.n, .k = shape_.k},
         device.rows.data(), {.kernel = kernel, .splits = 1},
         reinterpret_cast<std::byte*>(device.scratch.data()), {}, {},
         {.q = q.data(),
@@ -134,13 +129,7 @@ std::vector<RowBytesProblem::Result> RowBytesProblem::together(
 
 bool RowBytesProblem::same_on(const cuda::ProductKernels& products, int kernel) const {
   const RowBytesOperands device{
-      .a = DeviceArray(a_),
-      .w = DeviceArray(w_),
-      .scale = DeviceArray(scale_),
-      .bias = DeviceArray(bias_),
-      .weight_sum = DeviceArray(weight_sum_),
-      .row_scale = DeviceArray(row_scale_),
-      .row_floor = DeviceArray(row_floor_),
+      .arrays = DeviceGemmArrays(arrays_),
       .rows = DeviceArray(std::vector<std::int32_t>{shape_.rows}),
       .scratch = DeviceArray(std::vector<std::uint8_t>(products.scratch_bytes()))};
   const Result expected = apart(products, device);

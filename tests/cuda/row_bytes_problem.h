@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/backends/cuda/product.h"
+#include "tests/cuda/gemm_arrays.h"
 #include "tests/kernels/shape_random.h"
 
 namespace qe::test {
@@ -39,9 +40,7 @@ class RowBytesProblem {
   RowBytesShape shape_;
   Activation activation_;
   int lda_, ldq_;
-  std::vector<std::uint8_t> a_;
-  std::vector<std::int8_t> w_;
-  std::vector<float> scale_, bias_, weight_sum_, row_scale_, row_floor_;
+  GemmArrays arrays_;
 };
 
 }  // namespace qe::test
