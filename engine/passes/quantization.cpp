@@ -33,7 +33,7 @@ std::optional<float> minimum_of(Activation kind) {
 
 bool fuse_into_layer_norm(Graph& graph, Node& norm, const Node& quantize) {
   const ValueId y = norm.outputs[0];
-  const bool only_reader = consumers(graph, y).size() == 1 && graph.output != y;
+  const bool only_reader = only_reader_of(graph, y) != nullptr;
   norm.outputs = {only_reader ? kNoValue : y, quantize.outputs[0]};
   return true;
 }
@@ -51,7 +51,7 @@ bool stores_bytes(const Graph& graph, const Node& maker) {
 bool fuse_into_output(Graph& graph, Node& maker, const Node& quantize) {
   const ValueId y = maker.outputs[0];
   if (graph.value(quantize.outputs[0]).quant->dynamic || !stores_bytes(graph, maker)) return false;
-  if (consumers(graph, y).size() != 1 || graph.output == y) return false;
+  if (only_reader_of(graph, y) == nullptr) return false;
   maker.outputs = quantize.outputs;
   return true;
 }

@@ -26,6 +26,18 @@ std::vector<int> consumers(const Graph& graph, ValueId id) {
   return readers;
 }
 
+const Node* maker_of(const Graph& graph, ValueId id) {
+  if (id == kNoValue) return nullptr;
+  const int maker = producers(graph)[static_cast<std::size_t>(id)];
+  return maker < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(maker)];
+}
+
+const Node* only_reader_of(const Graph& graph, ValueId id) {
+  const std::vector<int> readers = consumers(graph, id);
+  if (readers.size() != 1 || graph.output == id) return nullptr;
+  return &graph.nodes[static_cast<std::size_t>(readers[0])];
+}
+
 const ImageOp* image_read_by(const Graph& graph, const Node& node) {
   for (const Node& maker : graph.nodes) {
     const auto* const image = std::get_if<ImageOp>(&maker.op);

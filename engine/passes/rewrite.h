@@ -14,6 +14,13 @@ std::vector<int> producers(const Graph& graph);
 // Indices of the nodes that read `id`.
 std::vector<int> consumers(const Graph& graph, ValueId id);
 
+// The node that makes `id`; null where none does, for constants and missing values.
+const Node* maker_of(const Graph& graph, ValueId id);
+
+// The one node that reads `id`; null where there are more or none, or where it is the graph's
+// output.
+const Node* only_reader_of(const Graph& graph, ValueId id);
+
 // The image, if it is what `node` reads first; null otherwise.
 const ImageOp* image_read_by(const Graph& graph, const Node& node);
 

@@ -163,7 +163,9 @@ void begin_with_products(const Graph& graph, std::vector<Lifetime>& lives) {
     if (!std::holds_alternative<QuantizeOp>(node.op)) continue;
     Lifetime& bytes = lives[static_cast<std::size_t>(node.outputs[0])];
     const int from = lives[static_cast<std::size_t>(node.inputs[0])].made;
-    if (from >= 0) bytes.made = std::min(bytes.made, from);
+    if (from < 0) continue;
+    const Node& maker = graph.nodes[static_cast<std::size_t>(from)];
+    if (std::holds_alternative<LinearOp>(maker.op)) bytes.made = std::min(bytes.made, from);
   }
 }
 

@@ -17,6 +17,8 @@
 
 namespace qe::kernels::cuda {
 
+inline constexpr float kNoLargest = -std::numeric_limits<float>::infinity();
+
 // Until `warps` warps of as many blocks have come here; what each wrote before, all see after. Of
 // gate[0], arrivals, and gate[1], how often all have come, the first is zero again when it is over.
 __device__ __forceinline__ void meet_at(unsigned int* gate, int warps, int lane) {
@@ -80,7 +82,7 @@ class RowBytesPart {
     float largest[Part::kRows];
 #pragma unroll
     for (float& each : largest) {
-      each = -std::numeric_limits<float>::infinity();
+      each = kNoLargest;
     }
 #pragma unroll 1
     for (int index = 0; index < Part::kChunks; ++index) {
@@ -117,13 +119,12 @@ class RowBytesPart {
   template <bool kWhole>
   __device__ __forceinline__ void find_largest(const float (&y)[Part::kElements], int left,
                                                float (&largest)[2]) const {
-    constexpr float kLeast = -std::numeric_limits<float>::infinity();
-    largest[0] = kLeast;
-    largest[1] = kLeast;
+    largest[0] = kNoLargest;
+    largest[1] = kNoLargest;
 #pragma unroll
     for (int i = 0; i < Part::kElements; ++i) {
       const bool there = kWhole || Chunk::column(lane_, i) < left;
-      largest[i / 2 % 2] = Largest{}(there ? y[i] : kLeast, largest[i / 2 % 2]);
+      largest[i / 2 % 2] = Largest{}(there ? y[i] : kNoLargest, largest[i / 2 % 2]);
     }
   }
 
@@ -135,7 +136,7 @@ class RowBytesPart {
     __stcg(place(tile_.minor), largest);
   }
   __device__ __forceinline__ float largest() const {
-    float largest = -std::numeric_limits<float>::infinity();
+    float largest = kNoLargest;
 #pragma unroll 8
     for (int minor = 0; minor < grid_.minors; ++minor) {
       largest = Largest{}(__ldcg(place(minor)), largest);

@@ -123,11 +123,10 @@ ExecutableGraph GpuExecutor::record(const Bucket& bucket) {
       .product_scratch = memory_.get() + layout_.product_scratch,
       .row_gates = reinterpret_cast<unsigned int*>(memory_.get() + layout_.row_gates),
       .row_largest = reinterpret_cast<float*>(memory_.get() + layout_.row_largest),
-      .row_bytes_from = options_.row_bytes_from,
       .half_products = program_.half_products ? &*program_.half_products : nullptr,
       .half_workspace = memory_.get() + layout_.half_workspace,
       .stream = stream_.get(),
-      .byte_heads_from = options_.byte_heads_from};
+      .options = options_};
   warm_up(context);
   context.byte_head_launches = &byte_head_launches_;
   Recording recording(program_.device.index, stream_.get());

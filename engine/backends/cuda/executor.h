@@ -5,7 +5,7 @@
 #include <map>
 #include <span>
 
-#include "engine/backends/cuda/fused_heads.h"
+#include "engine/backends/cuda/executor_options.h"
 #include "engine/backends/cuda/gpu_program.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/memory.h"
@@ -22,17 +22,6 @@ struct SessionLayout {
   std::size_t row_gates, row_largest;  // where they make bytes of whole rows
   std::size_t half_workspace;          // of products of halves, where the program has them
   std::size_t bytes;
-};
-
-struct GpuExecutorOptions {
-  // A recorded launch may begin before the one before it has ended, where the GPU's kernels can do
-  // with that (docs/decisions/0019-launches-that-overlap.md). Off to compare.
-  bool overlap = true;
-  // From so many rows of a launch on a feed-forward product quantizes its rows itself
-  // (docs/decisions/0021-rows-quantized-in-registers.md). Fewer leave their floats in the cache.
-  int row_bytes_from = 2048;
-  // Rows from which on a product may write queries and keys as bytes (fused_heads.h).
-  int byte_heads_from = kByteHeadsFrom;
 };
 
 class GpuExecutor : public Executor {

@@ -12,24 +12,23 @@ namespace {
 
 // The product that makes the value; null where its rows have to be floats.
 const Node* plain_product(const Graph& graph, ValueId id) {
-  const int maker = producers(graph).at(static_cast<std::size_t>(id));
-  if (maker < 0 || graph.output == id || graph.value(id).dtype != DType::kF32) return nullptr;
-  const Node& node = graph.nodes[static_cast<std::size_t>(maker)];
-  const auto* const linear = std::get_if<LinearOp>(&node.op);
+  const Node* const node = maker_of(graph, id);
+  if (node == nullptr || graph.value(id).dtype != DType::kF32) return nullptr;
+  const auto* const linear = std::get_if<LinearOp>(&node->op);
   const bool plain = linear != nullptr && linear->activation == Activation::kNone &&
-                     graph.value(node.inputs[0]).dtype == DType::kU8 && node.inputs[3] == kNoValue;
-  return plain ? &node : nullptr;
+                     graph.value(node->inputs[0]).dtype == DType::kU8 &&
+                     node->inputs[3] == kNoValue;
+  return plain ? node : nullptr;
 }
 
 // The attention that reads nothing but the value, and that alone; null for other readers.
 const Node* only_attention(const Graph& graph, ValueId id) {
-  const std::vector<int> readers = consumers(graph, id);
-  if (readers.size() != 1) return nullptr;
-  const Node& node = graph.nodes[static_cast<std::size_t>(readers[0])];
-  const auto* const attention = std::get_if<AttentionOp>(&node.op);
-  const bool reads_alone = std::all_of(node.inputs.begin(), node.inputs.end(),
+  const Node* const node = only_reader_of(graph, id);
+  if (node == nullptr) return nullptr;
+  const auto* const attention = std::get_if<AttentionOp>(&node->op);
+  const bool reads_alone = std::all_of(node->inputs.begin(), node->inputs.end(),
                                        [id](ValueId input) { return input == id; });
-  return attention != nullptr && attention->integer && reads_alone ? &node : nullptr;
+  return attention != nullptr && attention->integer && reads_alone ? node : nullptr;
 }
 
 }  // namespace
@@ -52,7 +51,7 @@ FusedHeads fused_heads(const Graph& graph, ValueId id) {
 
 kernels::cuda::ByteHeads FusedHeads::in(const LaunchContext& context) const noexcept {
   const int rows = context.bucket.tokens;
-  if (head_dim == 0 || rows < context.byte_heads_from) return {};
+  if (head_dim == 0 || rows < context.options.byte_heads_from) return {};
   const kernels::cuda::Choice choice = context.products.choose(rows, n, k);
   if (!kernels::cuda::holds_heads(kernels::cuda::kKernels[choice.kernel], head_dim)) return {};
   return {.columns = 2 * heads * head_dim, .head_dim = head_dim};

@@ -11,11 +11,6 @@ namespace qe::cuda {
 
 struct LaunchContext;
 
-// From so many rows on. With fewer the floats stay in the second-level cache between the two
-// launches, and what the bytes cost more of instructions is on the way of a launch that waits for
-// memory and for its neighbours rather than for arithmetic. An estimate; a GPU has to confirm it.
-inline constexpr int kByteHeadsFrom = 1024;
-
 // A value that may have such rows, or (head_dim 0) one that never has.
 struct FusedHeads {
   int heads = 0;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/backends/cuda/buckets.h"
+#include "engine/backends/cuda/executor_options.h"
 #include "engine/backends/cuda/product.h"
 #include "engine/backends/cuda/weights.h"
 #include "engine/runtime/memory_plan.h"
@@ -34,11 +35,10 @@ struct LaunchContext {
   std::byte* product_scratch;
   unsigned int* row_gates;  // of RowBytes, like the next
   float* row_largest;
-  int row_bytes_from;                       // GpuExecutorOptions
   const class HalfProducts* half_products;  // null in a program without halves
   std::byte* half_workspace;
   kernels::cuda::LaunchStream stream;
-  int byte_heads_from;                // fused_heads.h
+  const GpuExecutorOptions& options;
   int* byte_head_launches = nullptr;  // of attention, counted where it is set
 
   template <class T>
