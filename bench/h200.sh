@@ -3,10 +3,10 @@
 #   bench/h200.sh build [JOBS] | pack        with CUDA 13 and the packages of the project
 #   bench/h200.sh unpack, then first         with an NVIDIA GPU and its driver: what matters most,
 #                                            in one command of less than ten minutes
-#   bench/h200.sh test | sanitize [TOOL...] | models | bert [PAIRS [SECONDS]] | peers BATCH |
-#                 bench [SHAPES...] | kernels
+#   bench/h200.sh test | sanitize [TOOL...] | models | bert [PAIRS [SECONDS]] | options |
+#                 peers BATCH | bench [SHAPES...] | kernels
 # The steps with a GPU need nothing but these files, the archive that pack makes (unpacked where it
-# is not), Python 3, of the CUDA toolkit cuBLASLt (first, test, bert, peers, bench, kernels) or
+# is not), Python 3, of the CUDA toolkit cuBLASLt (first, test, and all from bert on) or
 # compute-sanitizer, and for peers PyTorch and transformers. Each takes less than ten minutes.
 # QE_WORK: the folder of the archive and of what it holds (default out/h200).
 # QE_OUT: of the results (default QE_WORK/results).
@@ -253,7 +253,8 @@ for case in result["cases"]:
         print(f"length {case['seq_len']:3} batch {case['batch']:3}  p50 {ms['p50']:9.3f} ms  "
               f"p99 {ms['p99']:9.3f} ms  {series['texts_per_second']:9.1f} texts/s  "
               f"{series.get('speedup_over_reference', 1):6.3f}x [{low:.3f}, {high:.3f}]  "
-              f"{series['model']}{' (null)' if series['role'] == 'null' else ''}")
+              f"{series['model']}{' (null)' if series['role'] == 'null' else ''} "
+              f"{series['variant']}")
 if not result["complete"]:
     sys.exit("not everything was measured")
 PY
@@ -266,6 +267,20 @@ step_bert() {
   measured bert-latency show_latencies "$bin/qe-bench" "$work/models/bert-base" \
     "$work/models/bert-base-int8" --device cuda --seq-len 16,128,512 --batch 1,32,128 \
     --pairs "${1:-15}" --duration "${2:-0.5}" | save "$out/bert-latency.txt"
+}
+
+# What each choice of a session brings or costs: overlapping launches, rows quantized by products,
+# queries and keys as bytes; the last two from the first row on and never.
+step_options() {
+  local variant flags=()
+  need_cublaslt
+  make_bert
+  for variant in overlap=off row-bytes-from={1,never} byte-heads-from={1,never}; do
+    flags+=(--variant "$variant")
+  done
+  measured bert-options show_latencies "$bin/qe-bench" "$work/models/bert-base-int8" \
+    --device cuda --seq-len 128 --batch 1,8,16,32,128 "${flags[@]}" --pairs 11 --duration 0.2 |
+    save "$out/bert-options.txt"
 }
 
 # One batch a call: what max-autotune tries is compiled for it first, on all CPUs. At the limit the
@@ -379,7 +394,8 @@ case ${1:-} in
   build | pack | unpack | first)
     "step_$1" "${@:2}"
     ;;
-  devices | test | products | others | error | sanitize | models | bert | peers | bench | kernels)
+  devices | test | products | others | error | sanitize | models | bert | options | peers | \
+    bench | kernels)
     if must_unpack; then step_unpack; fi
     "step_$1" "${@:2}"
     ;;

@@ -22,6 +22,7 @@
 #include "tools/bench/gemm/study.h"
 #include "tools/bench/report.h"
 #include "tools/bench/study.h"
+#include "tools/bench/variant.h"
 #include "tools/support/args.h"
 #include "tools/support/output.h"
 #include "tools/support/progress.h"
@@ -42,6 +43,9 @@ constexpr const char* kExamples =
     "      Texts of a file, of their own lengths, 32 a run.\n"
     "  qe-bench INT8_DIR --device cuda --batch 1,32,128 --seq-len 16-128*2\n"
     "      An INT8 model of texts on the first GPU (in a build with CUDA).\n"
+    "  qe-bench INT8_DIR --device cuda --batch 32 --variant overlap=off --variant "
+    "row-bytes-from=1\n"
+    "      What each choice of a session on a GPU brings, against the default.\n"
     "  qe-bench FLOAT_DIR INT8_DIR --batch 1,8,32\n"
     "      Models of images: random pixels, images a second at each batch.\n"
     "  qe-bench --synthetic resnet50 --save DIR\n"
@@ -73,6 +77,7 @@ Options parse_options(int argc, const char* const* argv) {
   std::string batch = "1";
   std::string seq_len = "128";
   bool no_pin = false;
+  std::vector<std::string> variants;
   CLI::App app;
   describe(app, "qe-bench", "Measure latency, models and settings in alternation.", kExamples);
   app.add_option("MODEL_DIR", options.models, "Model directories; the first is the reference");
@@ -91,6 +96,9 @@ Options parse_options(int argc, const char* const* argv) {
       ->check(CLI::Range(1, 100'000))
       ->type_name("N")
       ->capture_default_str();
+  app.add_option("--variant", variants,
+                 "Each model once more with other sessions on the GPU: " + variant_help())
+      ->type_name("NAME=VALUE,...");
   app.add_flag("--no-pin", no_pin, "Do not bind threads to CPUs");
   app.add_option("--svg", options.svg, "Draw the distribution of latencies")->type_name("FILE");
   app.add_flag("--follow", options.follow, "Measure on command from standard input (bench/peers)");
@@ -118,6 +126,12 @@ Options parse_options(int argc, const char* const* argv) {
   options.study.threads =
       threads.empty() ? std::vector<int>{flags.threads} : parse_sweep(threads, "--threads");
   flags.threads = *std::max_element(options.study.threads.begin(), options.study.threads.end());
+  for (const std::string& text : variants) options.study.variants.push_back(parse_variant(text));
+  if (!variants.empty() && flags.device.kind == DeviceSpec::Kind::kCpu) {
+    throw UsageError({.problem = "is for sessions on a GPU",
+                      .name = "--variant",
+                      .expected = "--device cuda beside it"});
+  }
   options.study.batches = parse_sweep(batch, "--batch");
   options.study.seq_lens = parse_sweep(seq_len, "--seq-len");
   if (options.models.empty() == options.synthetic.empty()) {

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <qe/gpu_options.h>
+
 #include "engine/backends/cuda/executor.h"
 #include "engine/runtime/batch.h"
 #include "tests/cuda/session_support.h"
@@ -13,7 +15,7 @@ namespace qe::test {
 
 class GpuRunner {
  public:
-  GpuRunner(std::shared_ptr<const Plan> plan, const cuda::GpuExecutorOptions& options)
+  GpuRunner(std::shared_ptr<const Plan> plan, const GpuOptions& options)
       : plan_(std::move(plan)),
         texts_(plan_->max_tokens()),
         executor_(dynamic_cast<const cuda::GpuProgram&>(*plan_->impl().program), options) {}

@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include <qe/gpu_options.h>
+
 #include "tests/cuda/gpu_runner.h"
 #include "tests/cuda/gpu_support.h"
 
@@ -20,7 +22,7 @@ using qe::test::TinyShape;
 constexpr const char* kInTheProduct = "quantize rows, many in the product";
 
 // Batches in turn, so that what a launch finds too early is what another batch left.
-void check(const qe::Checkpoint& checkpoint, const qe::cuda::GpuExecutorOptions& options = {}) {
+void check(const qe::Checkpoint& checkpoint, const qe::GpuOptions& options = {}) {
   const int rounds = qe::test::emulated() ? 2 : 500;
   const auto plan = compile_for(checkpoint, kGpu);
   const int vocab = qe::build_model(checkpoint).vocab_size;

@@ -144,6 +144,9 @@ TEST_CASE("a model with random weights is measured beside its quantized form and
 TEST_CASE("settings that cannot be measured") {
   CHECK(shell("qe-bench " + runnable() + " --seq-len 129" + kQuick).code == 2);  // 128 positions
   CHECK(shell("qe-bench " + runnable() + " --seq-len 8-").code == 2);
+  const Outcome variant = shell("qe-bench " + runnable() + " --variant overlap=off" + kQuick);
+  CHECK(variant.code == 2);
+  CHECK(variant.err.find("--variant") != std::string::npos);
   CHECK(shell("qe-bench " + runnable() + " --seq-len 8 --data " + kSentences).code == 2);
   CHECK(shell("qe-bench /nonexistent").code != 0);
 }

@@ -33,6 +33,7 @@ Contestant open_contestant(const std::filesystem::path& directory, const SharedF
   }
   Contestant result{.directory = directory.string(),
                     .scheme = scheme_name(model),
+                    .variant = {},
                     .vocab_size = model.vocab_size,
                     .max_positions = model.max_positions,
                     .image = model.image,
@@ -49,7 +50,8 @@ Contestant open_contestant(const std::filesystem::path& directory, const SharedF
 }
 
 Session make_session(const Contestant& contestant, int threads, bool pin) {
-  return Session(contestant.plan, {.threads = threads, .pin_threads = pin});
+  return Session(contestant.plan,
+                 {.threads = threads, .pin_threads = pin, .gpu = contestant.variant.gpu});
 }
 
 std::span<const float> run_request(Session& session, const Request& request) {

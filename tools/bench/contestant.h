@@ -11,6 +11,7 @@
 #include <qe/plan.h>
 #include <qe/session.h>
 
+#include "tools/bench/variant.h"
 #include "tools/bench/workload.h"
 #include "tools/support/args.h"
 
@@ -19,6 +20,7 @@ namespace qe::tools {
 struct Contestant {
   std::string directory;
   std::string scheme;  // "float", "int8 dynamic", ...
+  Variant variant;     // of its sessions
   int vocab_size;
   int max_positions;
   std::optional<ImageInput> image;  // of a model of images

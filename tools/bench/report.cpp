@@ -13,6 +13,13 @@ std::string case_name(const StudyCase& one, bool images) {
   return length + " b" + std::to_string(one.batch) + " t" + std::to_string(one.threads);
 }
 
+std::string model_name(const Series& series) {
+  std::string name = series.model;
+  if (!series.variant.empty()) name += " " + series.variant;
+  if (series.is_null) name += " (null)";
+  return name;
+}
+
 Json interval_json(const RatioEstimate& ratio) {
   return Json::array({ratio.interval.low, ratio.interval.high});
 }
@@ -33,6 +40,7 @@ Json series_json(const Series& series, bool reference, bool images) {
   Json json = {
       {"model", series.model},
       {"scheme", series.scheme},
+      {"variant", series.variant},
       {"role", reference        ? "reference"
                : series.is_null ? "null"
                                 : "model"},
@@ -61,10 +69,10 @@ Table study_table(const Study& study) {
       const Series& s = one.series[i];
       const Summary& ms = s.latency;
       table.rows.push_back(
-          {case_name(one, study.images), s.is_null ? s.model + " (null)" : s.model, s.scheme,
-           fixed(ms.p50, 3), fixed(ms.p90, 3), fixed(ms.p95, 3), fixed(ms.p99, 3),
-           fixed(ms.mean, 3), fixed(ms.sd, 3), fixed(ms.mad, 3), fixed(s.samples_per_second, 1),
-           fixed(s.gmacs, 1), s.share_of_peak ? fixed(100.0 * *s.share_of_peak, 1) : "-",
+          {case_name(one, study.images), model_name(s), s.scheme, fixed(ms.p50, 3),
+           fixed(ms.p90, 3), fixed(ms.p95, 3), fixed(ms.p99, 3), fixed(ms.mean, 3), fixed(ms.sd, 3),
+           fixed(ms.mad, 3), fixed(s.samples_per_second, 1), fixed(s.gmacs, 1),
+           s.share_of_peak ? fixed(100.0 * *s.share_of_peak, 1) : "-",
            i == 0 ? "-"
                   : fixed(s.speedup.median, 3) + "x " +
                         interval(s.speedup.interval.low, s.speedup.interval.high, 3)});
@@ -82,6 +90,7 @@ Json study_json(const Study& study, const StudyOptions& options) {
   for (const Contestant& one : study.contestants) {
     models.push_back({{"model", one.directory},
                       {"scheme", one.scheme},
+                      {"variant", one.variant.text},
                       {"device", name(one.plan->device())},
                       {"isa", name(one.plan->isa())},
                       {"integer_only", one.plan->integer()},
@@ -119,7 +128,7 @@ std::vector<LatencySeries> latency_series(const Study& study) {
   for (const StudyCase& one : study.cases) {
     for (const Series& s : one.series) {
       if (s.is_null) continue;
-      LatencySeries series{.name = s.model + ", " + case_name(one, study.images),
+      LatencySeries series{.name = model_name(s) + ", " + case_name(one, study.images),
                            .milliseconds = {}};
       for (const auto& block : s.blocks) {
         series.milliseconds.insert(series.milliseconds.end(), block.begin(), block.end());

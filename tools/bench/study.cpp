@@ -99,7 +99,12 @@ Study run_study(std::span<const std::string> models, const StudyOptions& options
   Study study;
   study.images = work.images;
   for (const std::string& model : models) {
-    study.contestants.push_back(contestant_of(model, work, options));
+    const Contestant contestant = contestant_of(model, work, options);
+    study.contestants.push_back(contestant);
+    for (const Variant& variant : options.variants) {
+      study.contestants.push_back(contestant);  // its plan is shared
+      study.contestants.back().variant = variant;
+    }
   }
   int vocab = study.contestants.front().vocab_size;
   for (const Contestant& one : study.contestants) vocab = std::min(vocab, one.vocab_size);

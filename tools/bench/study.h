@@ -22,6 +22,7 @@ struct StudyOptions {
   std::vector<int> batches = {1};
   std::vector<int> seq_lens = {128};
   bool seq_lens_given = false;
+  std::vector<Variant> variants = {};  // each model once more with each
   std::string data = {};  // real texts instead of seq_lens, real images instead of random ones
   int pairs = 15;
   bool pin = true;
@@ -32,6 +33,7 @@ struct StudyOptions {
 struct Series {
   std::string model;
   std::string scheme;
+  std::string variant;                      // as the user wrote it; empty: the default
   std::vector<std::vector<double>> blocks;  // milliseconds of every run, block by block
   Summary latency;                          // over all runs, ms
   double samples_per_second = 0.0;          // texts or images, at the median

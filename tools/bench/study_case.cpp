@@ -83,6 +83,7 @@ Series make_series(const Contestant& contestant, std::vector<std::vector<double>
   Series series;
   series.model = contestant.directory;
   series.scheme = contestant.scheme;
+  series.variant = contestant.variant.text;
   series.blocks = std::move(blocks);
   return series;
 }

@@ -32,7 +32,7 @@ SessionLayout::SessionLayout(const GpuProgram& program)
       bytes(half_workspace +
             (program.half_products ? HalfProducts::workspace_bytes() : std::size_t{0})) {}
 
-GpuExecutor::GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options)
+GpuExecutor::GpuExecutor(const GpuProgram& program, const GpuOptions& options)
     : program_(program),
       options_(options),
       layout_(program),

@@ -5,7 +5,8 @@
 #include <map>
 #include <span>
 
-#include "engine/backends/cuda/executor_options.h"
+#include <qe/gpu_options.h>
+
 #include "engine/backends/cuda/gpu_program.h"
 #include "engine/backends/cuda/inputs.h"
 #include "engine/backends/cuda/memory.h"
@@ -27,7 +28,7 @@ struct SessionLayout {
 class GpuExecutor : public Executor {
  public:
   // Throws ResourceError, DeviceError. `program` outlives it.
-  explicit GpuExecutor(const GpuProgram& program, const GpuExecutorOptions& options = {});
+  explicit GpuExecutor(const GpuProgram& program, const GpuOptions& options = {});
   // Waits for what is under way.
   ~GpuExecutor() override;
   GpuExecutor(const GpuExecutor&) = delete;
@@ -53,7 +54,7 @@ class GpuExecutor : public Executor {
   void require_idle() const;
 
   const GpuProgram& program_;
-  GpuExecutorOptions options_;
+  GpuOptions options_;
   int byte_head_launches_ = 0;
   SessionLayout layout_;
   DeviceMemory memory_;

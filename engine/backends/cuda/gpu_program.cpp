@@ -68,8 +68,8 @@ std::vector<StepInfo> GpuProgram::lower_all(const ProgramInput& input) {
 
 std::size_t GpuProgram::session_bytes() const { return SessionLayout(*this).bytes; }
 
-std::unique_ptr<Executor> GpuProgram::make_executor(const SessionOptions&) const {
-  return std::make_unique<GpuExecutor>(*this);
+std::unique_ptr<Executor> GpuProgram::make_executor(const SessionOptions& options) const {
+  return std::make_unique<GpuExecutor>(*this, options.gpu);
 }
 
 Compiled compile_program(const ProgramInput& input) {

@@ -7,8 +7,9 @@
 #include <memory>
 #include <string>
 
+#include <qe/gpu_options.h>
+
 #include "engine/backends/cuda/buckets.h"
-#include "engine/backends/cuda/executor_options.h"
 #include "engine/backends/cuda/product.h"
 #include "engine/backends/cuda/weights.h"
 #include "engine/runtime/memory_plan.h"
@@ -38,7 +39,7 @@ struct LaunchContext {
   const class HalfProducts* half_products;  // null in a program without halves
   std::byte* half_workspace;
   kernels::cuda::LaunchStream stream;
-  const GpuExecutorOptions& options;
+  const GpuOptions& options;
   int* byte_head_launches = nullptr;  // of attention, counted where it is set
 
   template <class T>

@@ -43,7 +43,7 @@ struct Session::Impl {
 };
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the signature of the real one
-Session::Session(std::shared_ptr<const Plan>) { refuse(); }
+Session::Session(std::shared_ptr<const Plan>, const GpuOptions&) { refuse(); }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;

@@ -25,16 +25,16 @@ const GpuProgram& gpu_program(const Plan& plan) {
 }  // namespace
 
 struct Session::Impl {
-  explicit Impl(std::shared_ptr<const Plan> p)
-      : plan(std::move(p)), executor(gpu_program(*plan)), texts(plan->max_tokens()) {}
+  Impl(std::shared_ptr<const Plan> p, const GpuOptions& options)
+      : plan(std::move(p)), executor(gpu_program(*plan), options), texts(plan->max_tokens()) {}
 
   std::shared_ptr<const Plan> plan;
   GpuExecutor executor;
   BatchInputs texts;
 };
 
-Session::Session(std::shared_ptr<const Plan> plan)
-    : impl_(std::make_unique<Impl>(std::move(plan))) {}
+Session::Session(std::shared_ptr<const Plan> plan, const GpuOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(plan), options)) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include <qe/gpu_options.h>
 #include <qe/plan.h>
 
 namespace qe {
@@ -27,6 +28,7 @@ struct ImageBatch {
 struct SessionOptions {
   int threads = 1;
   bool pin_threads = false;  // bind worker i to the i-th CPU this process may use
+  GpuOptions gpu = {};       // of a plan on a GPU, which has no use for the two above
 };
 
 class Session {

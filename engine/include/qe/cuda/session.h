@@ -6,6 +6,7 @@
 #include <span>
 
 #include <qe/cuda/device.h>
+#include <qe/gpu_options.h>
 #include <qe/session.h>
 
 namespace qe::cuda {
@@ -16,7 +17,7 @@ class Session {
   // its first use. Sessions of one plan share its weights and nothing else: they can run at the
   // same time. Throws UsageError for a plan that is not for a GPU, ResourceError with the needed
   // and the free bytes, DeviceError.
-  explicit Session(std::shared_ptr<const Plan> plan);
+  explicit Session(std::shared_ptr<const Plan> plan, const GpuOptions& options = {});
   // Waits for what is under way.
   ~Session();
   Session(Session&&) noexcept;
