@@ -8,7 +8,7 @@ readonly QE_BUILD_PACKAGES=(
   libdnnl-dev ocl-icd-opencl-dev)
 # The list is for the scripts that source this file.
 # shellcheck disable=SC2034
-readonly QE_TEST_PACKAGES=("${QE_BUILD_PACKAGES[@]}" doctest-dev libbenchmark-dev)
+readonly QE_TEST_PACKAGES=("${QE_BUILD_PACKAGES[@]}" doctest-dev libbenchmark-dev spin)
 
 # ensure_packages PACKAGE...: installs what is missing as root or with sudo; where neither is at
 # hand prints the command to run and exits with 2.

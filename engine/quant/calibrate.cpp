@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "engine/runtime/plan_impl.h"
 #include "engine/runtime/thread_pool.h"
@@ -71,7 +72,7 @@ class Team {
   // `take(session)` runs one more sample through the session; false where there is none left.
   Calibration run(const std::function<bool(Session&)>& take) {
     ThreadPool pool(static_cast<int>(parts_.size()), false);
-    pool.run([&](int thread) noexcept { work(take, static_cast<std::size_t>(thread)); });
+    pool.run([&](int part) noexcept { work(take, static_cast<std::size_t>(part)); });
     for (const std::exception_ptr& failure : failures_) {
       if (failure) std::rethrow_exception(failure);
     }
@@ -83,21 +84,22 @@ class Team {
   }
 
  private:
-  void work(const std::function<bool(Session&)>& take, std::size_t thread) noexcept {
+  void work(const std::function<bool(Session&)>& take, std::size_t part) noexcept {
     try {
       Worker worker(plan_, empty_);
       while (!stop_ && take(worker.session())) {
         const std::size_t done = ++done_;
-        if (thread == 0 && progress_) progress_(done);
+        if (progress_ && std::this_thread::get_id() == caller_) progress_(done);
       }
-      parts_[thread] = worker.statistics();
+      parts_[part] = worker.statistics();
     } catch (...) {
-      failures_[thread] = std::current_exception();
+      failures_[part] = std::current_exception();
       stop_ = true;
     }
   }
 
   const std::function<void(std::size_t)>& progress_;
+  std::thread::id caller_ = std::this_thread::get_id();
   std::shared_ptr<const Plan> plan_;
   Calibration empty_;
   std::atomic<bool> stop_{false};

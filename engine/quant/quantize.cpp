@@ -168,8 +168,8 @@ class Quantizer {
     const std::size_t groups = std::max<std::size_t>(colour_std.size(), 1);
     std::vector<std::int8_t> q(rows * columns);
     std::vector<RowResult> results(rows);
-    pool_.run([&](int thread) noexcept {
-      const Part part = split(static_cast<int>(rows), pool_.size(), thread, 1);
+    pool_.run([&](int index) noexcept {
+      const Part part = split(static_cast<int>(rows), pool_.size(), index, 1);
       std::vector<float> row(columns);
       for (auto r = static_cast<std::size_t>(part.begin); r < static_cast<std::size_t>(part.end);
            ++r) {

@@ -1,4 +1,8 @@
-// Generation-counter barrier and job hand-over on two futex words.
+// A part is taken by a compare and swap of the phase's number. No thread enters a phase before all
+// parts of the one before are done, so a part is taken once in a phase, and never by a thread that
+// comes late: what it finds there is the phase's number or a later one. A thread that has taken a
+// part keeps the phase, and with it the job, from ending; without one it touches nothing of the
+// job.
 #include "engine/runtime/thread_pool.h"
 
 #include <immintrin.h>
@@ -17,15 +21,16 @@ namespace {
 
 constexpr auto kSpin = std::chrono::microseconds(50);
 
-void wait_while_equal(const std::atomic<std::uint32_t>& word, std::uint32_t old) noexcept {
+// Spins until ready(), for kSpin at most; whether it is.
+template <typename Ready>
+bool spin_until(const Ready& ready) noexcept {
+  if (ready()) return true;
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; word.load(std::memory_order_acquire) == old; ++i) {
-    if (i % 64 == 63 && std::chrono::steady_clock::now() - start > kSpin) {
-      word.wait(old, std::memory_order_acquire);
-    } else {
-      _mm_pause();
-    }
+  for (int i = 0; !ready(); ++i) {
+    if (i % 64 == 63 && std::chrono::steady_clock::now() - start > kSpin) return false;
+    _mm_pause();
   }
+  return true;
 }
 
 // The caller's own affinity, given back when its part of the work ends.
@@ -49,7 +54,7 @@ class PinnedCaller {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, bool pin) {
+ThreadPool::ThreadPool(int threads, bool pin) : taken_(static_cast<std::size_t>(threads)) {
   if (pin) cpus_ = usable_cpus();
   try {
     workers_.reserve(static_cast<std::size_t>(threads));
@@ -72,45 +77,84 @@ ThreadPool::ThreadPool(int threads, bool pin) {
 ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() noexcept {
-  stopping_ = true;
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    posted_.fetch_add(1, std::memory_order_release);
+  }
+  posted_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_erased(Erased call, const void* body) {
+void ThreadPool::run_erased(Erased call, const void* body, int phases) {
   if (workers_.empty()) {
-    call(body, 0);
+    for (int phase = 0; phase < phases; ++phase) call(body, phase, 0);
     return;
   }
   const PinnedCaller pinned(cpus_);
-  call_ = call;
-  body_ = body;
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
-  call(body, 0);
-  barrier();  // all are done, and every worker has read this job's number
+  Job job;
+  {
+    const std::lock_guard lock(mutex_);
+    job = {call, body, job_.first + static_cast<std::uint64_t>(job_.phases), phases};
+    job_ = job;
+    posted_.fetch_add(1, std::memory_order_release);
+  }
+  posted_.notify_all();
+  take_part(job, 0);
 }
 
 void ThreadPool::work(int thread, int cpu) noexcept {
   if (cpu >= 0) pin_to_cpu(cpu);
-  for (std::uint32_t seen = 0;; ++seen) {
-    while (job_.load(std::memory_order_acquire) == seen) job_.wait(seen, std::memory_order_acquire);
-    if (stopping_) return;
-    call_(body_, thread);
-    barrier();
+  for (std::uint32_t seen = 0;;) {
+    if (!spin_until([&] { return posted_.load(std::memory_order_acquire) != seen; })) {
+      posted_.wait(seen, std::memory_order_acquire);
+    }
+    Job job;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      job = job_;
+      seen = posted_.load(std::memory_order_relaxed);
+    }
+    take_part(job, thread);
   }
 }
 
-void ThreadPool::barrier() noexcept {
-  if (workers_.empty()) return;
-  const std::uint32_t generation = generation_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size()) {
-    arrived_.store(0, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_acq_rel);
-    generation_.notify_all();
-  } else {
-    wait_while_equal(generation_, generation);
+void ThreadPool::take_part(const Job& job, int thread) noexcept {
+  for (int i = 0; i < job.phases; ++i) {
+    const std::uint64_t phase = job.first + static_cast<std::uint64_t>(i);
+    for (int p = 0; p < size(); ++p) {
+      const int part = (thread + p) % size();
+      if (!take(part, phase)) continue;
+      job.call(job.body, i, part);
+      finish_part(phase);
+    }
+    wait_for(phase);
+  }
+}
+
+bool ThreadPool::take(int part, std::uint64_t phase) noexcept {
+  std::atomic<std::uint64_t>& taken = taken_[static_cast<std::size_t>(part)].phase;
+  std::uint64_t last = taken.load(std::memory_order_relaxed);
+  return last < phase && taken.compare_exchange_strong(last, phase, std::memory_order_relaxed);
+}
+
+bool ThreadPool::is_over(std::uint64_t phase) const noexcept {
+  return done_.load(std::memory_order_acquire) >= phase * taken_.size();
+}
+
+void ThreadPool::finish_part(std::uint64_t phase) noexcept {
+  const std::uint64_t done = done_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  if (done < phase * taken_.size()) return;
+  completed_.fetch_add(1, std::memory_order_release);
+  completed_.notify_all();
+}
+
+void ThreadPool::wait_for(std::uint64_t phase) noexcept {
+  while (!spin_until([&] { return is_over(phase); })) {
+    const std::uint32_t completed = completed_.load(std::memory_order_acquire);
+    if (is_over(phase)) return;
+    completed_.wait(completed, std::memory_order_acquire);
   }
 }
 

@@ -1,8 +1,12 @@
-// The pool runs every body on every thread, barriers hold, nothing hangs when there are more
-// threads than CPUs, and threads that cannot be started are an error.
+// The pool runs every part once, phase after phase, whoever comes late; nothing hangs when there
+// are more threads than CPUs, and threads that cannot be started are an error. How work is divided.
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -56,27 +60,65 @@ TEST_CASE("calibration passes that error on") {
   CHECK(qe::calibrate(model, texts, 1).size() > 10);
 }
 
-TEST_CASE("every thread runs, and no thread passes a barrier early") {
+TEST_CASE("every part of a phase runs once, when all parts of the phases before have run") {
+  constexpr int kPhases = 5;
   for (const int threads : {1, 2, 5, 32}) {
     for (const bool pin : {false, true}) {
+      CAPTURE(threads);
+      CAPTURE(pin);
       qe::ThreadPool pool(threads, pin);
-      CHECK(pool.size() == threads);
-      std::atomic<int> failures{0};
+      REQUIRE(pool.size() == threads);
+      std::atomic<int> wrong{0};
       for (int round = 0; round < 50; ++round) {
-        std::vector<std::atomic<int>> seen(static_cast<std::size_t>(threads));
-        std::atomic<int> arrived{0};
-        pool.run([&](int thread) noexcept {
-          ++seen[static_cast<std::size_t>(thread)];
-          for (int phase = 1; phase <= 4; ++phase) {
-            ++arrived;
-            pool.barrier();
-            if (arrived.load() != phase * threads) ++failures;
-            pool.barrier();
-          }
+        std::vector<std::atomic<int>> seen(static_cast<std::size_t>(threads * kPhases));
+        std::atomic<int> begun{0};
+        std::atomic<int> ended{0};
+        pool.run(kPhases, [&](int phase, int part) noexcept {
+          ++begun;
+          if (ended.load() < phase * threads) ++wrong;
+          ++seen[static_cast<std::size_t>(phase * threads + part)];
+          if (begun.load() > (phase + 1) * threads) ++wrong;
+          ++ended;
         });
-        for (const auto& count : seen) CHECK(count == 1);
+        for (const auto& count : seen) REQUIRE(count == 1);
       }
-      CHECK(failures == 0);
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+// Workers sleep when a run begins, so that the caller is done with its own part before most of them
+// are there.
+TEST_CASE("the caller takes what threads that come late have not begun") {
+  constexpr int kThreads = 32;
+  qe::ThreadPool pool(kThreads, false);
+  const std::thread::id caller = std::this_thread::get_id();
+  int taken = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::vector<std::thread::id> by(kThreads);
+    pool.run([&](int part) noexcept {
+      by[static_cast<std::size_t>(part)] = std::this_thread::get_id();
+    });
+    taken += static_cast<int>(std::count(by.begin() + 1, by.end(), caller));
+  }
+  CHECK(taken > 0);
+}
+
+// What a body refers to is gone when run() returns; a thread that comes late must not look at it,
+// nor take a part of a later run for one of its own.
+TEST_CASE("runs follow each other at once, with threads still on their way") {
+  for (const int threads : {2, 3, 7}) {
+    CAPTURE(threads);
+    qe::ThreadPool pool(threads, false);
+    for (int round = 0; round < 3000; ++round) {
+      const int phases = round % 4;
+      const auto sums = std::make_unique<std::vector<int>>(static_cast<std::size_t>(threads));
+      pool.run(phases, [&sums](int phase, int part) noexcept {
+        (*sums)[static_cast<std::size_t>(part)] += phase + 1;
+      });
+      const int expected = phases * (phases + 1) / 2;
+      for (const int sum : *sums) REQUIRE(sum == expected);
     }
   }
 }

@@ -1,5 +1,4 @@
-// What float and integer attention share: the static partition of (sequence, head) pairs over
-// threads by their cost.
+// What float and integer attention share: the partition of (sequence, head) pairs by their cost.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,7 @@ struct HeadTask {
   int queries;
 };
 
-// Calls body(task) for this thread's share: a contiguous range of (sequence, head) pairs of about
+// Calls body(task) for this part: a contiguous range of (sequence, head) pairs of about
 // equal cost, queries * tokens plus the work of packing them.
 template <typename Body>
 void for_each_own_head(const AttentionShape& shape, const StepContext& context, const Body& body) {
@@ -29,12 +28,12 @@ void for_each_own_head(const AttentionShape& shape, const StepContext& context, 
   std::int64_t total = 0;
   for (int s = 0; s < in.sequences; ++s) total += cost(s);
   total *= shape.heads;
-  // A pair belongs to the thread in whose share its first unit of cost lies.
+  // A pair belongs to the part in whose share its first unit of cost lies.
   std::int64_t position = 0;
   for (int s = 0; s < in.sequences; ++s) {
     const std::int64_t unit = cost(s);
     for (int head = 0; head < shape.heads; ++head, position += unit) {
-      if (position * context.threads / total != context.thread) continue;
+      if (position * context.parts / total != context.part) continue;
       const int first = in.offsets[s];
       const int tokens = in.offsets[s + 1] - first;
       body({head, first, tokens, shape.first_query_only ? s : first,

@@ -1,5 +1,5 @@
 // Convolutions in float: one oneDNN primitive a node, image after image, on the library's threads.
-// Beside integer convolutions the session's first thread does them alone.
+// Beside integer convolutions one thread of the session does them alone.
 #include "engine/backends/cpu/maps.h"
 #include "kernels/onednn/convolution.h"
 
@@ -15,7 +15,7 @@ class ConvF32Step : public Step {
   BufferRef x, residual, y;
 
   void run(const StepContext& context) const noexcept override {
-    if (context.thread != 0) return;
+    if (context.part != 0) return;
     for (int image = 0; image < context.inputs.sequences; ++image) {
       convolution.run(x.at<float>(context, image),
                       has_residual ? residual.at<float>(context, image) : nullptr,

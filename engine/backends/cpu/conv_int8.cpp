@@ -66,7 +66,7 @@ class ConvInt8Step : public Step {
   const std::int8_t* packed = nullptr;
   std::size_t packed_stride = 0;  // bytes of a group's weights
   int column_stride = 0;          // per-channel arrays of a group
-  kernels::Taps taps;             // but for the image and the thread's first row
+  kernels::Taps taps;             // but for the image and the part's first row
   const std::int32_t* column_offset = nullptr;
   ByteEpilogue epilogue;
   BufferRef x, residual, y;
@@ -76,8 +76,8 @@ class ConvInt8Step : public Step {
   Activation activation = Activation::kNone;
 
   Tile tile_of(const StepContext& context) const noexcept {
-    return split_product(context.inputs.sequences * pixels, n, kPanelWidth, context.threads,
-                         context.thread, keep_rows, row_unit);
+    return split_product(context.inputs.sequences * pixels, n, kPanelWidth, context.parts,
+                         context.part, keep_rows, row_unit);
   }
 
   std::span<const std::int8_t> weights(const StepContext& context) const noexcept override {

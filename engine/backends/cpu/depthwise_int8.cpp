@@ -1,4 +1,4 @@
-// Depthwise convolutions in integers: threads split the output rows.
+// Depthwise convolutions in integers, divided by output rows.
 #include "engine/backends/cpu/byte_epilogue.h"
 #include "engine/backends/cpu/maps.h"
 

@@ -89,7 +89,7 @@ kernels::GemmArgs kernel_args(const GemmWeights& shape, const std::int8_t* packe
   return args;
 }
 
-// The rows of one thread's share.
+// The rows of one part.
 void take_rows(kernels::GemmArgs& args, Part rows) {
   args.m = rows.end - rows.begin;
   args.a += rows.begin * args.lda;
@@ -114,8 +114,8 @@ void Gemm::run(const GemmOperands& operands) {
   check_supported(operands);
   const kernels::GemmArgs all = kernel_args(
       impl_->shape, reinterpret_cast<const std::int8_t*>(impl_->packed.data()), operands);
-  impl_->pool.run([&](int thread) noexcept {
-    const Tile tile = split_product(all.m, all.n, kPanelWidth, impl_->pool.size(), thread);
+  impl_->pool.run([&](int part) noexcept {
+    const Tile tile = split_product(all.m, all.n, kPanelWidth, impl_->pool.size(), part);
     kernels::GemmArgs args = all;
     take_rows(args, tile.rows);
     args.first_panel = tile.columns.begin / kPanelWidth;

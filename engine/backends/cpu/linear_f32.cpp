@@ -22,7 +22,7 @@ class LinearF32Step : public Step {
   void run(const StepContext& context) const noexcept override {
     kernels::onednn::use_threads(context.library_threads);
     const Tile tile =
-        split_product(context.rows(), n, kernels::kColumnGroup, context.threads, context.thread);
+        split_product(context.rows(), n, kernels::kColumnGroup, context.parts, context.part);
     const int columns = tile.columns.end - tile.columns.begin;
     const int rows = tile.rows.end - tile.rows.begin;
     if (columns == 0 || rows == 0) return;

@@ -32,7 +32,7 @@ class LinearInt8Step : public Step {
   BufferRef x, x_scale, x_floor, residual, y;
 
   Tile tile_of(const StepContext& context) const noexcept {
-    return split_product(context.rows(), n, kPanelWidth, context.threads, context.thread);
+    return split_product(context.rows(), n, kPanelWidth, context.parts, context.part);
   }
 
   std::span<const std::int8_t> weights(const StepContext& context) const noexcept override {
@@ -86,8 +86,8 @@ void pack(LinearInt8Step& step, const Value& weight, LoweringContext& context,
   auto* const packed = context.weights.allocate<std::int8_t>(kernels::packed_bytes(step.n, step.k));
   column_sum.assign(static_cast<std::size_t>(round_up(step.n, kColumnGroup)), 0);
   const int panels = kernels::panel_count(step.n);
-  context.pool.run([&](int thread) noexcept {
-    const Part part = split(panels, context.pool.size(), thread, 1);
+  context.pool.run([&](int index) noexcept {
+    const Part part = split(panels, context.pool.size(), index, 1);
     if (part.begin == part.end) return;
     context.table.pack_weights({.w = rows.data(),
                                 .ldw = step.k,

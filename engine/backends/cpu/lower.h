@@ -47,7 +47,7 @@ struct LoweringContext {
   std::function<BufferRef(ValueId)> floor_buffer;
   int max_sequence;                      // longest sequence of a run
   std::size_t library_weight_bytes = 0;  // grows by what the float library keeps outside `weights`
-  std::size_t scratch_bytes = 0;         // grows to what the steps need, per thread
+  std::size_t scratch_bytes = 0;         // grows to what the steps need, per part
 };
 
 struct LoweredStep {

@@ -1,5 +1,4 @@
-// What steps on feature maps share: shapes, pixel addresses and the partition of image rows over
-// threads.
+// What steps on feature maps share: shapes, pixel addresses and the partition of image rows.
 #pragma once
 
 #include <algorithm>
@@ -21,11 +20,11 @@ inline MapShape map_shape(const Value& value) {
           static_cast<int>(value.shape[3])};
 }
 
-// Calls body(image, first row, last row) for this thread's share of `height` rows of each image of
-// the run: a contiguous range of all rows together.
+// Calls body(image, first row, last row) for this part of `height` rows of each image of the run: a
+// contiguous range of all rows together.
 template <typename Body>
 void for_own_rows(const StepContext& context, int height, const Body& body) {
-  const Part part = split(context.inputs.sequences * height, context.threads, context.thread, 1);
+  const Part part = split(context.inputs.sequences * height, context.parts, context.part, 1);
   for (int row = part.begin; row < part.end;) {
     const int image = row / height;
     const int end = std::min(part.end, (image + 1) * height);

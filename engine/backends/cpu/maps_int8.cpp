@@ -69,7 +69,7 @@ class GlobalAveragePoolInt8Step : public Step {
   BufferRef x, y;
 
   void run(const StepContext& context) const noexcept override {
-    const Part own = split(in.channels, context.threads, context.thread, kGroup);
+    const Part own = split(in.channels, context.parts, context.part, kGroup);
     for (int image = 0; image < context.inputs.sequences; ++image) {
       for (int c = own.begin; c < own.end; c += kGroup) {
         std::uint32_t sum[kGroup];

@@ -57,6 +57,8 @@ Compiled compile_program(const ProgramInput& input) {
   }
   program->logits = memory.values.at(input.graph.output);
   program->label_count = input.label_count;
+  program->max_tokens = input.options.max_tokens;
+  program->max_sequences = input.options.max_sequences;
   program->groups = memory.groups;
   program->arena_bytes = memory.arena_bytes;
   program->scratch_bytes = context.scratch_bytes;

@@ -33,7 +33,9 @@ class CpuProgram : public Program {
   BufferRef logits;
   int label_count = 0;
   std::size_t arena_bytes = 0;
-  std::size_t scratch_bytes = 0;  // per thread
+  int max_tokens = 0;  // of a run
+  int max_sequences = 0;
+  std::size_t scratch_bytes = 0;  // per part of a step
   // Float convolutions run on the float library's own threads; the session then has but one.
   bool library_team = false;
 };

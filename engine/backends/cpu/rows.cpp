@@ -13,9 +13,9 @@
 namespace qe::cpu {
 namespace {
 
-// This thread's rows of the block, as absolute row numbers.
+// This part's rows of the block, as absolute row numbers.
 Part own_rows(const StepContext& context) {
-  const Part part = split(context.rows(), context.threads, context.thread, 1);
+  const Part part = split(context.rows(), context.parts, context.part, 1);
   return {context.row_begin + part.begin, context.row_begin + part.end};
 }
 
@@ -177,7 +177,7 @@ class SelectFirstStep : public Step {
   BufferRef x, y;
 
   void run(const StepContext& context) const noexcept override {
-    const Part part = split(context.inputs.sequences, context.threads, context.thread, 1);
+    const Part part = split(context.inputs.sequences, context.parts, context.part, 1);
     for (int s = part.begin; s < part.end; ++s) {
       std::memcpy(y.at<float>(context, s), x.at<float>(context, context.inputs.offsets[s]),
                   static_cast<std::size_t>(cols) * sizeof(float));

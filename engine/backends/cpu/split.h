@@ -1,5 +1,5 @@
-// Static partition of a matrix product over threads: by columns, so that every thread streams its
-// own share of the weights; by rows where columns do not divide well and rows do.
+// Partition of a matrix product: by columns, so that every part streams its own share of the
+// weights; by rows where columns do not divide well and rows do.
 #pragma once
 
 #include <cstddef>
@@ -20,18 +20,18 @@ inline constexpr int kRowUnit = 6;  // rows of the register tile
 
 // `keep_rows`: the left-hand side is larger than the weights and was made by rows; a thread that
 // stays with its rows finds them in its own cache.
-inline Tile split_product(int rows, int columns, int column_unit, int threads, int thread,
+inline Tile split_product(int rows, int columns, int column_unit, int parts, int part,
                           bool keep_rows = false, int row_unit = kRowUnit) {
-  const auto share = [threads](int total, int unit) {  // of the busiest thread, 1 = perfect
+  const auto share = [parts](int total, int unit) {  // of the largest part, 1 = perfect
     const int units = (total + unit - 1) / unit;
-    const int most = (units + threads - 1) / threads;
-    return static_cast<double>(most) * threads / units;
+    const int most = (units + parts - 1) / parts;
+    return static_cast<double>(most) * parts / units;
   };
   const double row_share = share(rows, row_unit);
   const double column_share = share(columns, column_unit);
   const bool by_rows = keep_rows ? row_share <= 1.1 * column_share : column_share > 1.1 * row_share;
-  if (by_rows) return {split(rows, threads, thread, row_unit), {0, columns}};
-  return {{0, rows}, split(columns, threads, thread, column_unit)};
+  if (by_rows) return {split(rows, parts, part, row_unit), {0, columns}};
+  return {{0, rows}, split(columns, parts, part, column_unit)};
 }
 
 // The packed weights of some columns, from a multiple of 64 on, of a product of depth k.

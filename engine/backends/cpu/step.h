@@ -1,5 +1,5 @@
 // Step: one kernel invocation of a plan, bound to packed weights and arena buffers. Immutable;
-// every thread of a session runs each step for its own part, with a barrier between steps.
+// a session's team runs each step in parts, and the next one when all of them are done.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +17,13 @@ struct StepContext {
   const RunInputs& inputs;
   const kernels::KernelTable& table;
   std::byte* arena;
-  std::byte* scratch;  // this thread's own
-  int thread;
-  int threads;
-  int library_threads;  // for the float library, where this step's calling thread is the only one
+  std::byte* scratch;  // of this part
+  int part;            // which share of the step this is, of how many
+  int parts;
+  int library_threads;  // for the float library, where the session has no other thread
   int row_begin;        // the block of rows to work on
   int row_end;
-  std::span<const std::int8_t> next_weights;  // that this thread reads in a later step
+  std::span<const std::int8_t> next_weights;  // that this part reads in a later step
 
   int rows() const { return row_end - row_begin; }
 };
@@ -32,7 +32,7 @@ class Step {
  public:
   virtual ~Step() = default;
   virtual void run(const StepContext& context) const noexcept = 0;
-  // Packed weights that the part of the calling thread reads; empty where there are none to stream.
+  // Packed weights that this part reads; empty where there are none to stream.
   virtual std::span<const std::int8_t> weights(const StepContext&) const noexcept { return {}; }
 };
 
