@@ -2,6 +2,7 @@
 #include "tools/support/args.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <set>
 
@@ -9,14 +10,21 @@
 #include <qe/machine.h>
 #include <qe/version.h>
 
+#include "tools/support/cpu_quota.h"
 #include "tools/support/text.h"
 
 namespace qe::tools {
 
-int cpu_count() { return std::max(1, static_cast<int>(usable_cpus().size())); }
+int cpu_count(std::optional<double> quota) {
+  const auto cpus = static_cast<double>(usable_cpus().size());
+  return static_cast<int>(std::clamp(std::ceil(quota.value_or(cpus)), 1.0, std::max(cpus, 1.0)));
+}
+
+int cpu_count() { return cpu_count(cpu_quota()); }
 
 void add_threads(CLI::App& app, SharedFlags& flags) {
-  app.add_option("--threads", flags.threads, "Threads (default: the CPUs this process may use)")
+  app.add_option("--threads", flags.threads,
+                 "Threads (default: the CPUs this process may use; of a container, its limit)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
 }

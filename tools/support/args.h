@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,8 @@ struct EarlyExit {};
 // The instruction set named by `flag`, or the best the CPU has if that is less. Throws UsageError.
 Isa capped_isa(const std::string& text, const std::string& flag);
 
-// CPUs this process may run on, at least 1.
-int cpu_count();
+// CPUs this process may run on, at least 1; no more than `quota`, rounded up, lets it use.
+int cpu_count(std::optional<double> quota);
+int cpu_count();  // with cpu_quota()
 
 }  // namespace qe::tools

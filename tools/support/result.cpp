@@ -10,6 +10,7 @@
 #include <qe/cuda/device.h>
 #include <qe/version.h>
 
+#include "tools/support/cpu_quota.h"
 #include "tools/support/file_info.h"
 #include "tools/support/table.h"
 
@@ -56,8 +57,10 @@ Json environment(const SharedFlags& flags) {
   for (const Isa isa : available_isas()) isas.push_back(name(isa));
   const auto load = load_average();
   const auto frequency = governor();
+  const auto quota = cpu_quota();
   return {{"cpu", cpu_model()},
-          {"cpus", cpu_count()},
+          {"cpus", cpu_count(std::nullopt)},
+          {"cpu_quota", quota ? Json(*quota) : Json(nullptr)},
           {"device", name(flags.device)},
           {"gpu", gpu_name(flags.device)},
           {"isa", name(flags.isa)},
@@ -98,9 +101,15 @@ std::vector<std::string> timing_warnings(int threads) {
   std::vector<std::string> warnings;
   const auto load = load_average();
   // One program that keeps `threads` CPUs busy is what is about to run: anything on top disturbs.
-  if (load && *load + threads > cpu_count() + 0.5) {
+  const int cpus = cpu_count(std::nullopt);
+  if (load && *load + threads > cpus + 0.5) {
     warnings.push_back("the machine is busy: load average " + fixed(*load, 2) + " on " +
-                       std::to_string(cpu_count()) + " CPUs");
+                       std::to_string(cpus) + " CPUs");
+  }
+  const auto quota = cpu_quota();
+  if (quota && threads > *quota) {
+    warnings.push_back("this process is limited to the time of " + fixed(*quota, 2) +
+                       " CPUs: with more threads it is held up for the rest of each period");
   }
   const auto frequency = governor();
   if (frequency && *frequency != "performance") {
