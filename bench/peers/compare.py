@@ -55,6 +55,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu",
                         help="of qe: cpu or cuda[:i]; the peers are those of that kind")
     parser.add_argument("--qe-bench", default="qe-bench", help="the qe-bench program")
+    parser.add_argument("--build", action="append", default=[], metavar="NAME=QE_BENCH",
+                        help="the program of this --qe alone: two builds beside each other")
     parser.add_argument("--peers",
                         help=f"comma list; texts: {', '.join(PEERS)} (default), "
                              f"{', '.join(MORE_PEERS)}; mixed workloads take a form as NAME@FORM, "
@@ -79,8 +81,12 @@ def specs_of(arguments) -> list[Spec]:
     if arguments.device.startswith("cuda"):
         default, more = CUDA_PEERS, []
     chosen = default if arguments.peers is None else arguments.peers.split(",")
-    specs = [Spec(name, "qe", folder, device=arguments.device) for name, _, folder in
-             (entry.partition("=") for entry in arguments.qe)]
+    builds = dict(entry.split("=", 1) for entry in arguments.build if "=" in entry)
+    qe = dict(entry.split("=", 1) for entry in arguments.qe if "=" in entry)
+    if len(builds) < len(arguments.build) or len(qe) < len(arguments.qe) or not builds.keys() <= qe.keys():
+        sys.exit("compare.py: --qe takes NAME=DIR, each name once, --build one of these names")
+    specs = [Spec(name, "qe", folder, device=arguments.device,
+                  program=builds.get(name, arguments.qe_bench)) for name, folder in qe.items()]
     for name in filter(None, chosen):
         base, _, form = name.partition("@")
         engine, _, mode = base.partition("-")
@@ -162,7 +168,7 @@ class Comparison:
 
     def start(self, spec: Spec, folder: Path) -> Worker:
         a = self.arguments
-        command = spec.command(a.model, folder, self.workload, a.threads, a.qe_bench)
+        command = spec.command(a.model, folder, self.workload, a.threads)
         log = folder / f"{spec.name}-{self.workload.name}.log"
         with machine_lock(a.lock, exclusive=False):
             return Worker.start(spec, command, [int(c) for c in a.cpus.split(",")], a.threads, log)

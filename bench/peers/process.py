@@ -31,14 +31,15 @@ class Spec:
     mode: str  # a peer's mode; for qe the model directory
     form: str = "padded"
     device: str = "cpu"  # of qe
+    program: str = "qe-bench"  # likewise
 
-    def command(self, model: str, cache: Path, workload: Workload, threads: int, qe_bench: str):
+    def command(self, model: str, cache: Path, workload: Workload, threads: int):
         if self.engine != "qe":
             fields = json.dumps({**vars(workload), "form": self.form})
             return [sys.executable, str(HERE / "worker.py"), "--engine", self.engine,
                     "--mode", self.mode, "--model", model, "--cache", str(cache),
                     "--workload", fields, "--threads", str(threads)]
-        command = [qe_bench, self.mode, "--follow", "--threads", str(threads),
+        command = [self.program, self.mode, "--follow", "--threads", str(threads),
                    "--batch", str(workload.batch), "--device", self.device]
         if workload.image_size:
             return command
