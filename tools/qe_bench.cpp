@@ -96,12 +96,14 @@ Options parse_options(int argc, const char* const* argv) {
       ->check(CLI::Range(1, 100'000))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--variant", variants,
-                 "Each model once more with other sessions on the GPU: " + variant_help())
-      ->type_name("NAME=VALUE,...");
+  auto* const variant =
+      app.add_option("--variant", variants,
+                     "Each model once more with other sessions on the GPU: " + variant_help())
+          ->type_name("NAME=VALUE,...");
   app.add_flag("--no-pin", no_pin, "Do not bind threads to CPUs");
   app.add_option("--svg", options.svg, "Draw the distribution of latencies")->type_name("FILE");
-  app.add_flag("--follow", options.follow, "Measure on command from standard input (bench/peers)");
+  app.add_flag("--follow", options.follow, "Measure on command from standard input (bench/peers)")
+      ->excludes(variant);  // it has one contestant
   auto* const synthetic =
       app.add_option("--synthetic", options.synthetic, "Random weights: NAME or NAME:SEED")
           ->type_name("SPEC");

@@ -64,8 +64,8 @@ struct MemoryPlan {
 };
 
 // On a GPU every step is a group of its own and every value keeps all its rows: a step there must
-// have as many rows as it can get. What a quantization makes there of a
-// linear layer's rows lives from that layer on.
+// have as many rows as it can get. What a quantization makes there of a linear layer's rows lives
+// from that layer on.
 MemoryPlan plan_memory(const Graph& graph, const CompileOptions& options);
 
 }  // namespace qe

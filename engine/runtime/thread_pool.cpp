@@ -100,7 +100,7 @@ void ThreadPool::run_erased(Erased call, const void* body, int phases) {
     posted_.fetch_add(1, std::memory_order_release);
   }
   posted_.notify_all();
-  take_part(job, 0);
+  work_on(job, 0);
 }
 
 void ThreadPool::work(int thread, int cpu) noexcept {
@@ -116,11 +116,11 @@ void ThreadPool::work(int thread, int cpu) noexcept {
       job = job_;
       seen = posted_.load(std::memory_order_relaxed);
     }
-    take_part(job, thread);
+    work_on(job, thread);
   }
 }
 
-void ThreadPool::take_part(const Job& job, int thread) noexcept {
+void ThreadPool::work_on(const Job& job, int thread) noexcept {
   for (int i = 0; i < job.phases; ++i) {
     const std::uint64_t phase = job.first + static_cast<std::uint64_t>(i);
     for (int p = 0; p < size(); ++p) {

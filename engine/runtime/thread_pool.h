@@ -58,7 +58,7 @@ class ThreadPool {
   };
 
   void run_erased(Erased call, const void* body, int phases);
-  void take_part(const Job& job, int thread) noexcept;
+  void work_on(const Job& job, int thread) noexcept;
   bool take(int part, std::uint64_t phase) noexcept;
   bool is_over(std::uint64_t phase) const noexcept;
   void finish_part(std::uint64_t phase) noexcept;

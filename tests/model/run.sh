@@ -11,7 +11,11 @@ if ! command -v spin >/dev/null; then
   echo "skipped: no spin" >&2
   exit 77
 fi
-folder=${1:-$(mktemp -d)}
+folder=${1:-}
+if [ -z "$folder" ]; then
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+fi
 mkdir -p "$folder"
 cd "$folder"
 

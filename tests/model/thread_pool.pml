@@ -96,7 +96,7 @@ inline wait_for() {
   od
 }
 
-inline take_part() {
+inline work_on() {
   i = 0;
   do
   :: i < phases ->
@@ -143,7 +143,7 @@ proctype worker(byte me) {
        :: else -> first = job_first; phases = job_phases; seen = posted
        fi
      }
-     take_part()
+     work_on()
   od;
   atomic { ended++ }
 }
@@ -162,7 +162,7 @@ active proctype caller() {
      job++;
      alive = job;
      post(false);
-     take_part();
+     work_on();
      i = 0;
      do
      :: i < PHASES * THREADS ->

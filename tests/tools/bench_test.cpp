@@ -147,6 +147,9 @@ TEST_CASE("settings that cannot be measured") {
   const Outcome variant = shell("qe-bench " + runnable() + " --variant overlap=off" + kQuick);
   CHECK(variant.code == 2);
   CHECK(variant.err.find("--variant") != std::string::npos);
+  const Outcome followed = shell("qe-bench " + runnable() + " --follow --variant overlap=off");
+  CHECK(followed.code == 2);
+  CHECK(followed.err.find("--follow") != std::string::npos);
   CHECK(shell("qe-bench " + runnable() + " --seq-len 8 --data " + kSentences).code == 2);
   CHECK(shell("qe-bench /nonexistent").code != 0);
 }

@@ -16,8 +16,8 @@ struct HeadTask {
   int queries;
 };
 
-// Calls body(task) for this part: a contiguous range of (sequence, head) pairs of about
-// equal cost, queries * tokens plus the work of packing them.
+// Calls body(task) for this part: a contiguous range of (sequence, head) pairs of about equal cost,
+// queries * tokens plus the work of packing them.
 template <typename Body>
 void for_each_own_head(const AttentionShape& shape, const StepContext& context, const Body& body) {
   const RunInputs& in = context.inputs;
